@@ -1,0 +1,102 @@
+"""The content-addressed cache of built parts, in the user's cache folder.
+
+A file's name is the digest of everything that decides its bytes, and a file is renamed into place when it is whole.
+So any number of processes may share the folder, and one that is killed leaves at most a temporary folder, which a
+later run removes.  Deleting the cache is always safe.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from layerkit.archive import BuiltPart, read_part
+from layerkit.files import disk_errors
+
+ABANDONED = 24 * 3600  # seconds after which a temporary folder of another machine's process is surely dead
+UNUSED = 90 * 24 * 3600  # seconds after which a part that no build read is dropped
+
+
+def default_folder() -> Path:
+    """`LAYERKIT_CACHE_DIR`, else `layerkit` in the user's cache folder."""
+    import platformdirs
+
+    given = os.environ.get("LAYERKIT_CACHE_DIR")
+    return Path(given).expanduser().absolute() if given else Path(platformdirs.user_cache_dir("layerkit"))
+
+
+class Cache:
+    """Parts by key, below one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def _file(self, key: str) -> Path:
+        return self.folder / "parts" / key[:2] / f"{key}.zip"
+
+    def get(self, key: str) -> BuiltPart | None:
+        """The part with this key, if it is there and whole."""
+        file = self._file(key)
+        part = read_part(file)
+        if part:
+            with disk_errors(self.folder):
+                os.utime(file)
+        return part
+
+    def put(self, key: str, write: Callable[[IO[bytes]], None]) -> None:
+        """Store what `write` writes.  Raises MachineError when the disk is full; nothing is then stored."""
+        file = self._file(key)
+        with disk_errors(self.folder):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(prefix=".", suffix=f".{os.getpid()}", dir=file.parent)
+            try:
+                with os.fdopen(handle, "wb") as temporary:
+                    write(temporary)
+                Path(name).replace(file)
+            except BaseException:
+                Path(name).unlink(missing_ok=True)
+                raise
+
+    @contextmanager
+    def workspace(self) -> Iterator[Path]:
+        """A temporary folder, on the cache's file system so that uv can link instead of copy."""
+        top = self.folder / "tmp"
+        with disk_errors(self.folder):
+            top.mkdir(parents=True, exist_ok=True)
+            self._tidy(top)
+            folder = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=top))
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _tidy(self, top: Path) -> None:
+        """Remove what killed processes left, and parts that no build has read for long."""
+        now = time.time()
+        for item in top.iterdir():
+            pid = item.name.partition("-")[0]
+            if not (pid.isdigit() and _alive(int(pid))) or now - item.stat().st_mtime > ABANDONED:
+                shutil.rmtree(item, ignore_errors=True)
+        for file in self.folder.glob("parts/*/*"):
+            try:
+                age = now - file.stat().st_mtime
+                if age > UNUSED or (file.name.startswith(".") and age > ABANDONED):
+                    file.unlink()
+            except FileNotFoundError:
+                continue  # another process was here first
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

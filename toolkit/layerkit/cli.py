@@ -1,0 +1,159 @@
+"""The command line: flags in, clients made, one call, exit code out.  No logic."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import click
+
+from layerkit import __version__
+from layerkit.errors import LayerkitError
+
+F = TypeVar("F", bound=Callable[..., Any])
+INTERRUPTED = 130
+
+
+def common(command: F) -> F:
+    """Options that every command has."""
+    for option in (
+        click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on standard output."),
+        click.option("--quiet", "-q", is_flag=True, help="Print warnings and errors alone."),
+        click.option(
+            "--file",
+            "-f",
+            type=click.Path(path_type=Path),
+            default=Path("layers.yaml"),
+            show_default=True,
+            help="The declaration of the layers.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="layerkit")
+def cli() -> None:
+    """Build, prove and publish AWS Lambda layers from one layers.yaml."""
+
+
+@cli.command()
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path), default=Path())
+def init(folder: Path) -> None:
+    """Write a commented starter layers.yaml into FOLDER (default: here)."""
+    from layerkit import starter
+    from layerkit.console import Console
+
+    with Console() as console:
+        path = starter.write(folder)
+        console.said(f"{path} is written; next: layerkit lock, layerkit build")
+
+
+@cli.command()
+@click.option(
+    "--upgrade", "-U", is_flag=False, flag_value="*", multiple=True, metavar="[NAME]",
+    help="Forget the pins of all distributions, or of NAME; may be given several times.",
+)  # fmt: skip
+@click.argument("names", nargs=-1)
+@click.option("--check", is_flag=True, help="Fail when the lock does not fit layers.yaml; change nothing.")
+@common
+def lock(
+    file: Path, as_json: bool, quiet: bool, upgrade: tuple[str, ...], names: tuple[str, ...], check: bool
+) -> None:
+    """Resolve all layers together and write layers.lock.
+
+    Pins that still fit are kept; --upgrade forgets them all, --upgrade NAME... those of the named ones.
+    """
+    from layerkit import pipeline
+    from layerkit.cache import Cache, default_folder
+    from layerkit.console import Console
+
+    if names and not upgrade:
+        raise click.UsageError("names are for --upgrade: layerkit lock --upgrade " + " ".join(names))
+    wanted = (*(name for name in upgrade if name != "*"), *names)
+    with Console(quiet=quiet, as_json=as_json) as console, reported(console):
+        if check:
+            path = pipeline.check_lock(file, console)
+            console.said(f"{path.name} fits {file.name}", lock=str(path), fits=True)
+            return
+        cache = Cache(default_folder())
+        upgrade_all = bool(upgrade) and not wanted
+        result = pipeline.lock(file, cache, console, upgrade_all=upgrade_all, upgrade=wanted)
+        console.locked(result)
+
+
+@cli.command()
+@click.argument("layers", nargs=-1, metavar="[LAYER]...")
+@click.option("--arch", "architectures", multiple=True, help="Build for this architecture alone: arm64 or x86_64.")
+@click.option("--runtime", "runtimes", multiple=True, help="Build for this runtime alone, as python3.12.")
+@click.option("--jobs", "-j", type=click.IntRange(min=1), help="Processes at work; default: one for each core.")
+@click.option(
+    "--frozen",
+    is_flag=True,
+    help="Insist on the lock: refuse to make it, or to compile with another CPython.",
+)
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(path_type=Path),
+    default=Path("dist"),
+    show_default=True,
+    help="Where the zips go.",
+)
+@common
+def build(
+    file: Path,
+    as_json: bool,
+    quiet: bool,
+    layers: tuple[str, ...],
+    architectures: tuple[str, ...],
+    runtimes: tuple[str, ...],
+    jobs: int | None,
+    frozen: bool,
+    output: Path,
+) -> None:
+    """Build the zips of all layers, or of the named ones, into dist/."""
+    from layerkit import pipeline
+    from layerkit.builders.wheels import WheelsBuilder
+    from layerkit.cache import Cache, default_folder
+    from layerkit.console import Console
+
+    request = pipeline.BuildRequest(
+        file=file, output=output, layers=layers, runtimes=runtimes, architectures=architectures,
+        jobs=jobs or 0, frozen=frozen,
+    )  # fmt: skip
+    with Console(quiet=quiet, as_json=as_json) as console, reported(console):
+        results = pipeline.build(request, WheelsBuilder(), Cache(default_folder()), console)
+        console.built(results, str(output))
+
+
+class reported:  # noqa: N801 - used as a function
+    """Expected failures end the process with their message and exit code; an interrupt with a word, not a trace."""
+
+    def __init__(self, console: Any) -> None:
+        self.console = console
+
+    def __enter__(self) -> None:
+        signal.signal(signal.SIGTERM, _stop)
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, LayerkitError):
+            self.console.failed(error)
+            sys.exit(error.exit_code)
+        if isinstance(error, KeyboardInterrupt):
+            self.console.warn("interrupted; what was built before is as it was")
+            sys.exit(INTERRUPTED)
+
+
+def _stop(*_: object) -> NoReturn:
+    """A polite kill ends like Ctrl-C: temporary folders are removed."""
+    raise KeyboardInterrupt
+
+
+def main() -> None:
+    """The console script."""
+    cli()

@@ -1,0 +1,177 @@
+"""The only file that prints.  Progress and warnings go to standard error; --json puts the result on standard output.
+
+On a terminal each layer has a live line; elsewhere, and in CI logs, a plain line for each layer that is done.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TextIO
+
+from layerkit.errors import LayerkitError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+    from layerkit.pipeline import LayerResult, LockResult
+
+
+def size(count: int) -> str:
+    """1_234_567 -> "1.23 MB" (decimal, as AWS counts)."""
+    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= scale:
+            return f"{count / scale:.3g} {unit}" if count < scale * 1000 else f"{count / scale:.0f} {unit}"
+    return f"{count} B"
+
+
+class Console:
+    """Shows what the pipeline does.  A context manager: leaving it takes the live lines away, whatever happened."""
+
+    def __init__(self, *, quiet: bool = False, as_json: bool = False, stream: TextIO | None = None) -> None:
+        self.stream = stream or sys.stderr
+        self.quiet = quiet
+        self.as_json = as_json
+        self.github = os.environ.get("GITHUB_ACTIONS") == "true"
+        self.live: Progress | None = None
+        self.tasks: dict[str, TaskID] = {}
+        self.width = 0
+        self.grouped = False
+        self.start = time.monotonic()
+        self.warnings: list[str] = []
+
+    def __enter__(self) -> Console:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.live:
+            self.live.stop()
+            self.live = None
+        if self.grouped:
+            self._print("::endgroup::")
+            self.grouped = False
+
+    def _print(self, line: str) -> None:
+        if self.live:
+            self.live.console.print(line, markup=False, highlight=False)
+        else:
+            print(line, file=self.stream, flush=True)
+
+    def warn(self, message: str) -> None:
+        if message in self.warnings:
+            return
+        self.warnings.append(message)
+        if self.github:
+            self._print(f"::warning title=layerkit::{_escaped(message)}")
+        else:
+            self._print(f"warning: {message}")
+
+    def begin(self, files: Sequence[str]) -> None:
+        self.width = max(map(len, files), default=0)
+        if self.quiet:
+            return
+        if self.github:
+            self._print(f"::group::layerkit build: {', '.join(files)}")
+            self.grouped = True
+
+    def step(self, file: str, doing: str) -> None:
+        """`file` is at work.  The live lines begin with the first step, so that a build with nothing to do is quick."""
+        if self.quiet:
+            return
+        if self.stream.isatty() and not self.github:
+            self._live_step(file, doing)
+        elif self.github:
+            self._print(f"{file}: {doing}")
+
+    def _live_step(self, file: str, doing: str) -> None:
+        if not self.live:
+            import rich.console
+            from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+            columns = (SpinnerColumn(), TextColumn("{task.fields[file]}"), TextColumn("{task.description}"))
+            console = rich.console.Console(file=self.stream)
+            self.live = Progress(*columns, TimeElapsedColumn(), console=console, transient=True)
+            self.live.start()
+        if file not in self.tasks:
+            self.tasks[file] = self.live.add_task(doing, total=None, file=file.ljust(self.width))
+        self.live.update(self.tasks[file], description=doing)
+
+    def done(self, result: LayerResult) -> None:
+        if self.live and result.entry["file"] in self.tasks:
+            self.live.remove_task(self.tasks.pop(result.entry["file"]))
+        if not self.quiet:
+            self._print(self._summary(result))
+
+    def _summary(self, result: LayerResult) -> str:
+        entry = result.entry
+        count = len(entry["distributions"])
+        content = f"{count} distribution{'s' if count != 1 else ''}" if count else "own source"
+        compiler = entry["bytecode"]["compiler"]
+        state = f"built in {result.seconds:.1f} s" if result.built else "unchanged"
+        return (
+            f"{entry['file'].ljust(self.width)}  {entry['runtime']} {entry['architecture']}  "
+            f"{size(entry['size']):>8} ({size(entry['unzipped_size'])} unzipped)  {content}, "
+            f"{f'bytecode by {compiler}' if compiler else 'no bytecode'}  {state}"
+        )
+
+    def built(self, results: Sequence[LayerResult], output: str) -> None:
+        if self.as_json:
+            layers = [result.entry | {"status": "built" if result.built else "unchanged"} for result in results]
+            self._result({"output": output, "layers": layers, "warnings": self.warnings})
+        elif not self.quiet:
+            total = sum(result.entry["size"] for result in results)
+            count = sum(result.built for result in results)
+            seconds = time.monotonic() - self.start
+            what = f"{count} of {len(results)} built" if count else "nothing changed"
+            self._print(f"{output}: {what}, {size(total)} in all, {seconds:.2f} s")
+
+    def locked(self, result: LockResult) -> None:
+        before = {pin.name: pin.version for pin in result.previous.pins} if result.previous else {}
+        after = {pin.name: pin.version for pin in result.lock.pins}
+        changes = [
+            {"name": name, "from": before.get(name), "to": after.get(name)}
+            for name in sorted({*before, *after})
+            if before.get(name) != after.get(name)
+        ]
+        changed = result.lock != result.previous
+        if self.as_json:
+            self._result({"lock": str(result.path), "changed": changed, "distributions": after, "changes": changes})
+        elif not self.quiet:
+            for change in changes:
+                self._print(f"  {change['name']}: {change['from'] or 'new'} -> {change['to'] or 'gone'}")
+            self._print(f"{result.path.name}: {len(after)} distributions, {'written' if changed else 'unchanged'}")
+
+    def said(self, message: str, **facts: Any) -> None:
+        """The result of a command that has just one thing to say."""
+        if self.as_json:
+            self._result(facts)
+        elif not self.quiet:
+            self._print(message)
+
+    def failed(self, error: LayerkitError) -> None:
+        if self.as_json:
+            keys = ("what", "where", "why", "cure")
+            problems = [
+                {"line": p.line, "path": p.path, "message": p.message} for p in getattr(error, "problems", ())
+            ]
+            fields = {key: getattr(error, key) for key in keys}
+            self._result({"error": {"kind": type(error).__name__, **fields, "problems": problems}})
+        if self.github:
+            self._print(f"::error title=layerkit::{_escaped(str(error))}")
+        red, plain = ("\x1b[31m", "\x1b[0m") if self.stream.isatty() and "NO_COLOR" not in os.environ else ("", "")
+        self._print(f"{red}error:{plain} {error}")
+
+    @staticmethod
+    def _result(value: object) -> None:
+        print(json.dumps(value, indent=2))  # noqa: T201
+
+
+def _escaped(message: str) -> str:
+    """As a GitHub workflow command takes a message."""
+    return message.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")

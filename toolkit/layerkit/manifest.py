@@ -1,0 +1,156 @@
+"""dist/: the layers' zips and manifest.json, which change together or not at all."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import fcntl
+import json
+import os
+import shutil
+import sys
+import tempfile
+from base64 import b64encode
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from layerkit.files import disk_errors, umask
+from layerkit.model import LayerArchive
+
+NAME = "manifest.json"
+SCHEMA_VERSION = 1
+
+Entry = dict[str, Any]  # one layer for one target, as it is written
+Manifest = dict[str, Any]
+
+
+def entry(archive: LayerArchive) -> Entry:
+    """What the manifest says of an archive.  Sizes in bytes; `code_sha256` in base64, as AWS gives it."""
+    distributions = [
+        {"name": p.name, "version": p.version, "license": p.license, "size": p.size} for p in archive.parts if p.name
+    ]
+    return {
+        "layer": archive.layer.key,
+        "name": archive.layer.name,
+        "description": archive.layer.description,
+        "license": archive.layer.license,
+        "runtime": archive.target.runtime,
+        "architecture": archive.target.architecture,
+        "file": archive.file,
+        "size": archive.size,
+        "unzipped_size": archive.unzipped_size,
+        "sha256": archive.sha256,
+        "code_sha256": b64encode(bytes.fromhex(archive.sha256)).decode(),
+        "distributions": distributions,
+        "source": [{"path": p.label, "size": p.size} for p in archive.parts if not p.name],
+        "bytecode": {
+            "mode": archive.layer.bytecode.value if archive.compiler else "none",
+            "compiler": f"CPython {archive.compiler}" if archive.compiler else None,
+            "uncompiled": sorted(path for part in archive.parts for path in part.uncompiled),
+        },
+        "builder": archive.builder,
+        "inputs": archive.inputs,
+    }
+
+
+def read(folder: Path) -> list[Entry]:
+    """The entries of the manifest in `folder`; none when there is no manifest that this layerkit can read."""
+    try:
+        data = json.loads((folder / NAME).read_text(encoding="utf-8"))
+        entries = data["layers"] if data["schema_version"] == SCHEMA_VERSION else []
+        return [item for item in entries if {"layer", "file", "inputs", "sha256", "size"} <= item.keys()]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return []
+
+
+def render(entries: Sequence[Entry], tools: Mapping[str, str]) -> bytes:
+    """manifest.json: nothing in it depends on the machine, the folder or the time."""
+    ordered = sorted(entries, key=lambda item: (item["layer"], item["runtime"], item["architecture"]))
+    manifest: Manifest = {"schema_version": SCHEMA_VERSION, "tools": dict(tools), "layers": ordered}
+    return (json.dumps(manifest, indent=2) + "\n").encode()
+
+
+@contextmanager
+def replacing(folder: Path) -> Iterator[tuple[Path, Callable[[Sequence[str]], None]]]:
+    """A staging folder beside `folder`, and the call that makes its files `folder`'s, taking the named ones away.
+
+    All changes happen in one step: the staging folder gets links to everything that stays, and the two folders are
+    exchanged.  Whoever is killed, and whenever, leaves the old `folder` whole or the new one.  Where the file system
+    cannot exchange folders, or `folder` is a mount point, the files are replaced one by one, manifest.json last.
+    Two processes take turns.  Raises MachineError for a full disk or a folder that may not be written.
+    """
+    folder = folder.resolve()
+    with disk_errors(folder.parent):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        turn = os.open(folder.parent, os.O_RDONLY)
+        try:
+            fcntl.flock(turn, fcntl.LOCK_EX)
+            for left in folder.parent.glob(f".{folder.name}.*.staging"):
+                shutil.rmtree(left, ignore_errors=True)  # of a killed process: the lock says that none is at work
+            staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".staging", dir=folder.parent))
+            try:
+                yield staging, lambda gone: _replace(staging, folder, gone)
+            finally:
+                shutil.rmtree(staging, ignore_errors=True)
+        finally:
+            os.close(turn)
+
+
+def _replace(staging: Path, folder: Path, gone: Sequence[str]) -> None:
+    new = sorted(item.name for item in staging.iterdir())
+    for name in new:
+        (staging / name).chmod(0o666 & ~umask())
+        _sync(staging / name)
+    if not folder.exists():
+        staging.chmod(0o777 & ~umask())
+        staging.rename(folder)
+        return
+    stay = [item for item in folder.iterdir() if item.name not in new and item.name not in gone]
+    for item in stay:
+        if item.is_file():
+            _link(item, staging / item.name)
+    staging.chmod(folder.stat().st_mode & 0o777)
+    if _exchange(staging, folder):
+        for item in stay:  # folders cannot be linked; they follow
+            if not (folder / item.name).exists():
+                (staging / item.name).rename(folder / item.name)
+        return
+    for name in sorted(new, key=lambda name: name == NAME):
+        (staging / name).replace(folder / name)
+    for name in gone:
+        (folder / name).unlink(missing_ok=True)
+
+
+def _sync(file: Path) -> None:
+    handle = os.open(file, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _link(file: Path, to: Path) -> None:
+    try:
+        os.link(file, to, follow_symlinks=False)
+    except OSError:
+        shutil.copy2(file, to, follow_symlinks=False)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Let two folders swap names in one step; False where the system or the file system cannot."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    try:
+        if sys.platform == "darwin":
+            failed = libc.renamex_np(os.fsencode(one), os.fsencode(other), 0x2)  # RENAME_SWAP, <sys/stdio.h>
+        else:
+            here = -100  # AT_FDCWD, <fcntl.h>
+            failed = libc.renameat2(here, os.fsencode(one), here, os.fsencode(other), 0x2)  # RENAME_EXCHANGE
+    except AttributeError:  # a C library without it
+        return False
+    if not failed:
+        return True
+    if ctypes.get_errno() in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EXDEV, errno.EBUSY):
+        return False
+    raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), str(other))

@@ -1,0 +1,69 @@
+"""data/targets.toml: which runtimes there are, what they run on, and AWS's limits."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from layerkit.model import Target
+
+ARCHITECTURES = ("arm64", "x86_64")
+OLDEST_PYTHON = (3, 10)  # the oldest runtime that the bytecode compiler's script runs on
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runtime:
+    """A managed Python runtime.  `known` is False for one that data/targets.toml does not list yet."""
+
+    name: str
+    glibc: tuple[int, int]
+    deprecated: date | None
+    known: bool = True
+
+    def target(self, architecture: str) -> Target:
+        return Target(runtime=self.name, architecture=architecture, glibc=self.glibc)
+
+
+@cache
+def _data() -> Mapping[str, Any]:
+    return tomllib.loads(resources.files("layerkit").joinpath("data/targets.toml").read_text())
+
+
+def limit(name: str) -> int:
+    """One of AWS's limits, by its name in data/targets.toml."""
+    return int(_data()["limits"][name])
+
+
+def known_runtimes() -> tuple[str, ...]:
+    return tuple(_data()["runtimes"])
+
+
+def find_runtime(name: str) -> Runtime | None:
+    """The runtime of this name; None when layerkit cannot build for it.
+
+    AWS adds a runtime every year.  One that is newer than the newest known is taken to run on the newest
+    known system, so that an older layerkit can still build for it.
+    """
+    match = re.fullmatch(r"python3\.(\d{1,2})", name)
+    if not match:
+        return None
+    data = _data()
+    facts = data["runtimes"].get(name)
+    if not facts:
+        newest = max(int(known.rpartition(".")[2]) for known in data["runtimes"])
+        if int(match[1]) <= newest:
+            return None
+        facts = data["newer"]
+    major, minor = data["systems"][facts["system"]]["glibc"].split(".")
+    return Runtime(
+        name=name,
+        glibc=(int(major), int(minor)),
+        deprecated=facts.get("deprecated"),
+        known=name in data["runtimes"],
+    )
