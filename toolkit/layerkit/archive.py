@@ -65,7 +65,7 @@ class BuiltPart:
 
 
 def compress(path: str, content: bytes) -> Entry:
-    """The mode comes from the content, so that no umask or file system has a say in it: binaries and scripts are 0755."""
+    """One file's entry.  Its mode comes from its content (binaries and scripts are 0755), not the file system."""
     import deflate
 
     packed = bytes(deflate.deflate_compress(content, LEVEL)) if content else b""

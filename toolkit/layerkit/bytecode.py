@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -112,32 +113,44 @@ def _run(interpreter: Interpreter, chunks: Sequence[Sequence[tuple[str, str, str
     environment["PYTHONHASHSEED"] = "0"  # the order of set constants
     script = resources.files("layerkit").joinpath("_compile.py")
     with resources.as_file(script) as path:
-        done = subprocess.run(
-            [interpreter.executable, "-S", "-s", "-B", "-W", "ignore", path],
-            input=json.dumps({"jobs": jobs, "chunks": chunks}),
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
+        stderr, status = _stoppable(
+            [str(interpreter.executable), "-S", "-s", "-B", "-W", "ignore", str(path)],
+            json.dumps({"jobs": jobs, "chunks": chunks}),
+            environment,
         )
-    if done.returncode:
-        if "No space left" in done.stderr:
-            raise MachineError("the disk is full", why=done.stderr.splitlines()[-1], cure="free some space")
-        raise MachineError(
-            f"CPython {interpreter.release} failed to compile bytecode",
-            where=str(interpreter.executable),
-            why=done.stderr,
-        )
+    if status and "No space left" in stderr:
+        raise MachineError("the disk is full", why=stderr.strip(), cure="free some space and run it again")
+    if status:
+        what = f"CPython {interpreter.release} failed to compile bytecode"
+        raise MachineError(what, where=str(interpreter.executable), why=stderr.strip() or f"exit status {status}")
+
+
+def _stoppable(command: Sequence[str], text: str, environment: dict[str, str]) -> tuple[str, int]:
+    """Standard error and exit status of a program that forks; an interrupt of ours stops its forks too."""
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, text=True, start_new_session=True
+    ) as process:
+        try:
+            _, stderr = process.communicate(text)
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+    return stderr, process.returncode
 
 
 def none_found(minor: str, locked: str) -> str:
     """What to say when nothing on this machine compiles for a runtime."""
-    release = locked or minor
-    return f"no CPython {minor} here, so its layers carry no bytecode and start slower; to change that: uv python install {release}"
+    return (
+        f"there is no CPython {minor} here, so the layers carry no bytecode and start slower; "
+        f"to change that: uv python install {locked or minor}"
+    )
 
 
 def other_release(interpreter: Interpreter, locked: str) -> str:
+    """What to say when another release compiles than the one that the lock names."""
+    if not locked:
+        return f"bytecode is compiled by CPython {interpreter.release}; the lock names no release: layerkit lock"
     return (
-        f"bytecode compiled by CPython {interpreter.release}, the lock names {locked}: the zips will differ from "
-        f"those of a machine that has it (uv python install {locked}, or layerkit lock --upgrade)"
+        f"bytecode is compiled by CPython {interpreter.release}, the lock names {locked}: the zips differ from those "
+        f"of a machine that has it; to change that: uv python install {locked}, or layerkit lock --upgrade"
     )

@@ -4,35 +4,57 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
 from layerkit import __version__
 from layerkit.errors import LayerkitError
 
+if TYPE_CHECKING:
+    from layerkit.console import Console
+
 F = TypeVar("F", bound=Callable[..., Any])
 INTERRUPTED = 130
 
 
-def common(command: F) -> F:
+@contextmanager
+def session(*, quiet: bool = False, as_json: bool = False) -> Iterator[Console]:
+    """The console of one command.  An expected failure ends the process with its words and its exit code."""
+    from layerkit.console import Console
+
+    signal.signal(signal.SIGTERM, _interrupt)
+    with Console(quiet=quiet, as_json=as_json) as console:
+        try:
+            yield console
+        except LayerkitError as error:
+            console.failed(error)
+            sys.exit(error.exit_code)
+        except KeyboardInterrupt:
+            console.warn("interrupted; what was built before is as it was")
+            sys.exit(INTERRUPTED)
+
+
+def _interrupt(*_: object) -> NoReturn:
+    """A polite kill ends like Ctrl-C: temporary folders are removed, programs that were started are stopped."""
+    raise KeyboardInterrupt
+
+
+def output_options(command: F) -> F:
     """Options that every command has."""
-    for option in (
-        click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on standard output."),
-        click.option("--quiet", "-q", is_flag=True, help="Print warnings and errors alone."),
-        click.option(
-            "--file",
-            "-f",
-            type=click.Path(path_type=Path),
-            default=Path("layers.yaml"),
-            show_default=True,
-            help="The declaration of the layers.",
-        ),
-    ):
-        command = option(command)
-    return command
+    command = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on standard output.")(
+        command
+    )
+    return click.option("--quiet", "-q", is_flag=True, help="Print warnings and errors alone.")(command)
+
+
+def file_option(command: F) -> F:
+    help_text = "The declaration of the layers."
+    kind = click.Path(path_type=Path)
+    return click.option("--file", "-f", type=kind, default="layers.yaml", show_default=True, help=help_text)(command)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -43,14 +65,14 @@ def cli() -> None:
 
 @cli.command()
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path), default=Path())
-def init(folder: Path) -> None:
+@output_options
+def init(folder: Path, as_json: bool, quiet: bool) -> None:
     """Write a commented starter layers.yaml into FOLDER (default: here)."""
     from layerkit import starter
-    from layerkit.console import Console
 
-    with Console() as console:
+    with session(quiet=quiet, as_json=as_json) as console:
         path = starter.write(folder)
-        console.said(f"{path} is written; next: layerkit lock, layerkit build")
+        console.said(f"{path} is written; next: layerkit lock, then layerkit build", file=str(path))
 
 
 @cli.command()
@@ -60,7 +82,8 @@ def init(folder: Path) -> None:
 )  # fmt: skip
 @click.argument("names", nargs=-1)
 @click.option("--check", is_flag=True, help="Fail when the lock does not fit layers.yaml; change nothing.")
-@common
+@file_option
+@output_options
 def lock(
     file: Path, as_json: bool, quiet: bool, upgrade: tuple[str, ...], names: tuple[str, ...], check: bool
 ) -> None:
@@ -70,12 +93,11 @@ def lock(
     """
     from layerkit import pipeline
     from layerkit.cache import Cache, default_folder
-    from layerkit.console import Console
 
     if names and not upgrade:
         raise click.UsageError("names are for --upgrade: layerkit lock --upgrade " + " ".join(names))
     wanted = (*(name for name in upgrade if name != "*"), *names)
-    with Console(quiet=quiet, as_json=as_json) as console, reported(console):
+    with session(quiet=quiet, as_json=as_json) as console:
         if check:
             path = pipeline.check_lock(file, console)
             console.said(f"{path.name} fits {file.name}", lock=str(path), fits=True)
@@ -104,7 +126,8 @@ def lock(
     show_default=True,
     help="Where the zips go.",
 )
-@common
+@file_option
+@output_options
 def build(
     file: Path,
     as_json: bool,
@@ -120,40 +143,16 @@ def build(
     from layerkit import pipeline
     from layerkit.builders.wheels import WheelsBuilder
     from layerkit.cache import Cache, default_folder
-    from layerkit.console import Console
 
     request = pipeline.BuildRequest(
         file=file, output=output, layers=layers, runtimes=runtimes, architectures=architectures,
         jobs=jobs or 0, frozen=frozen,
     )  # fmt: skip
-    with Console(quiet=quiet, as_json=as_json) as console, reported(console):
+    with session(quiet=quiet, as_json=as_json) as console:
         results = pipeline.build(request, WheelsBuilder(), Cache(default_folder()), console)
         console.built(results, str(output))
 
 
-class reported:  # noqa: N801 - used as a function
-    """Expected failures end the process with their message and exit code; an interrupt with a word, not a trace."""
-
-    def __init__(self, console: Any) -> None:
-        self.console = console
-
-    def __enter__(self) -> None:
-        signal.signal(signal.SIGTERM, _stop)
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, LayerkitError):
-            self.console.failed(error)
-            sys.exit(error.exit_code)
-        if isinstance(error, KeyboardInterrupt):
-            self.console.warn("interrupted; what was built before is as it was")
-            sys.exit(INTERRUPTED)
-
-
-def _stop(*_: object) -> NoReturn:
-    """A polite kill ends like Ctrl-C: temporary folders are removed."""
-    raise KeyboardInterrupt
-
-
 def main() -> None:
     """The console script."""
-    cli()
+    cli(prog_name="layerkit")

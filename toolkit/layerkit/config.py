@@ -246,7 +246,9 @@ def _requirements(value: Value) -> Iterator[str]:
             item.wrong(f"{text!r} is not a requirement: {str(error).splitlines()[0]}")
             continue
         if requirement.url:
-            item.wrong(f"{text!r} names a URL; layers are locked from an index: write {requirement.name} and a version")
+            item.wrong(
+                f"{text!r} names a URL; layers are locked from an index: write {requirement.name} and a version"
+            )
         yield text
 
 

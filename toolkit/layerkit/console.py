@@ -41,6 +41,7 @@ class Console:
         self.tasks: dict[str, TaskID] = {}
         self.width = 0
         self.grouped = False
+        self.steps: set[tuple[str, str]] = set()
         self.start = time.monotonic()
         self.warnings: list[str] = []
 
@@ -53,6 +54,9 @@ class Console:
         if self.live:
             self.live.stop()
             self.live = None
+        self._end_group()
+
+    def _end_group(self) -> None:
         if self.grouped:
             self._print("::endgroup::")
             self.grouped = False
@@ -81,13 +85,16 @@ class Console:
             self.grouped = True
 
     def step(self, file: str, doing: str) -> None:
-        """`file` is at work.  The live lines begin with the first step, so that a build with nothing to do is quick."""
+        """`file` is at work.  Live lines begin with the first step, so that a build with nothing to do is quick."""
         if self.quiet:
             return
         if self.stream.isatty() and not self.github:
             self._live_step(file, doing)
-        elif self.github:
-            self._print(f"{file}: {doing}")
+            return
+        kind = (file, doing.partition(" ")[0])
+        if kind not in self.steps:  # a log gets one line for each kind of step
+            self.steps.add(kind)
+            self._print(f"{file.ljust(self.width)}  {doing}")
 
     def _live_step(self, file: str, doing: str) -> None:
         if not self.live:
@@ -105,6 +112,7 @@ class Console:
     def done(self, result: LayerResult) -> None:
         if self.live and result.entry["file"] in self.tasks:
             self.live.remove_task(self.tasks.pop(result.entry["file"]))
+        self._end_group()  # what matters stays visible when the group is folded
         if not self.quiet:
             self._print(self._summary(result))
 

@@ -10,7 +10,6 @@ import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Protocol
 
@@ -70,17 +69,27 @@ def lock(
 
     layers = _load(file, progress)
     path = lockfile.path_for(layers)
-    previous = lockfile.read(path) if path.exists() and not upgrade_all else None
-    recorded = previous.compilers if previous else {}
-    compilers = dict(recorded)
+    previous = _previous_lock(path, replaced=upgrade_all)
+    kept = None if upgrade_all else previous
+    compilers = dict(kept.compilers) if kept else {}
     for runtime in sorted({target.runtime for layer in layers.layers.values() for target in layer.targets}):
         found = bytecode.choose(runtime.removeprefix("python"), "", cache.folder)
         if found:
             compilers.setdefault(runtime, found.release)
-    made = resolve(layers, previous, upgrade=upgrade, compilers=compilers)
+    made = resolve(layers, kept, upgrade=upgrade, compilers=compilers)
     if made != previous:
         lockfile.write(path, made)
     return LockResult(path=path, lock=made, previous=previous)
+
+
+def _previous_lock(path: Path, *, replaced: bool) -> Lock | None:
+    """The lock before; a damaged one may be replaced, but not merged."""
+    try:
+        return lockfile.read(path) if path.exists() else None
+    except LockError:
+        if replaced:
+            return None
+        raise
 
 
 def check_lock(file: Path, progress: Progress) -> Path:
@@ -129,6 +138,8 @@ def build(request: BuildRequest, builder: Builder, cache: Cache, progress: Progr
 
 def tools() -> dict[str, str]:
     """The versions that decide bytes."""
+    from importlib import metadata
+
     return {"layerkit": __version__, **{name: metadata.version(name) for name in ("deflate", "uv")}}
 
 
@@ -152,7 +163,10 @@ def _lock_for(layers: LayersFile, request: BuildRequest, cache: Cache, progress:
 def _compilers(
     chosen: Iterable[tuple[Layer, Target]], locked: Lock, cache: Cache, frozen: bool, progress: Progress
 ) -> dict[str, Interpreter | None]:
-    """For each runtime that gets bytecode, who compiles it; says, or with `frozen` refuses, what differs from the lock."""
+    """For each runtime that gets bytecode, who compiles it.
+
+    Says, or with `frozen` refuses, what differs from the lock.
+    """
     found: dict[str, Interpreter | None] = {}
     for layer, target in chosen:
         if target.runtime in found or layer.bytecode is Bytecode.NONE:

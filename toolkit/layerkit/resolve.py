@@ -31,19 +31,17 @@ def resolve(
     layers: LayersFile,
     previous: Lock | None,
     *,
-    upgrade_all: bool = False,
     upgrade: Sequence[str] = (),
     compilers: Mapping[str, str],
 ) -> Lock:
-    """The lock for `layers`.  Pins of `previous` that still fit are kept, except those to be upgraded.
+    """The lock for `layers`.  Pins of `previous` that still fit are kept, except those named in `upgrade`.
 
     Raises ResolutionError (a requirement does not exist, layers conflict), IndexUnreachable, MachineError.
     """
     targets = sorted({target for layer in layers.layers.values() for target in layer.targets})
     with tempfile.TemporaryDirectory(prefix="layerkit-lock-") as name:
         project = _Project(Path(name), layers, targets)
-        kept = previous.pins if previous and not upgrade_all else ()
-        pins = project.pins(kept, upgrade)
+        pins = project.pins(previous.pins if previous else (), upgrade)
         keys = [key for key, layer in layers.layers.items() if layer.requirements]
         with ThreadPoolExecutor() as pool:
             shares = dict(zip(keys, pool.map(project.distributions, keys), strict=True))
@@ -132,7 +130,7 @@ class _Project:
             )
         if len(named) > 1:
             what = f"the requirements of the layers {' and '.join(named)} cannot hold together"
-            cure = "change the requirements of one of them in layers.yaml: all layers share one version of a distribution"
+            cure = "change the requirements of one of them: all layers share one version of a distribution"
         else:
             what = "the requirements cannot be satisfied"
             cure = "change them in layers.yaml"

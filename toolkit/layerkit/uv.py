@@ -49,7 +49,7 @@ FAILURES: tuple[tuple[str, Callable[[str], LayerkitError]], ...] = (
         ),
     ),
     (
-        r"error sending request|Could not connect|Failed to fetch|dns error|timed? ?out|Network connectivity is disabled",
+        r"error sending request|Could not connect|Failed to fetch|dns error|timed? ?out|connectivity is disabled",
         lambda why: IndexUnreachable(
             "the package index does not answer",
             why=why,

@@ -62,26 +62,18 @@ class WheelsBuilder:
             offered = wheels_on_index(pins, cwd)
         except LayerkitError:
             return error
-        lines = []
-        for pin in pins:
-            if pin not in offered:
-                continue
-            there = offered[pin]
-            if not any(_fits(wheel, target) for wheel in there):
-                lines.append(
-                    f"{pin}: "
-                    + (
-                        f"its wheels are {', '.join(_tags(there))}"
-                        if there
-                        else "it has no wheels, only a source distribution"
-                    )
-                )
+        lines = [
+            f"{pin}: its wheels are for {', '.join(_tags(there))}" if there else f"{pin}: only a source distribution"
+            for pin, there in offered.items()
+            if not any(_fits(wheel, target) for wheel in there)
+        ]
         if not lines:
             return error
+        glibc = ".".join(map(str, target.glibc))
         return WheelMissing(
-            f"no wheel for {target.runtime} on {target.architecture} (glibc {'.'.join(map(str, target.glibc))})",
+            f"no wheel that {target.runtime} on {target.architecture} (glibc {glibc}) can use",
             why="\n".join(lines),
-            cure="build it in the container, which can compile: layerkit build --builder container; or choose another version in layers.yaml",
+            cure="build the layers in the container, which can compile, or choose another version in layers.yaml",
         )
 
 
