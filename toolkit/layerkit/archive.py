@@ -25,6 +25,7 @@ RECORD = ".layerkit.json"  # a part's own entry, never in a layer
 MOST_ENTRIES = 0xFFFF  # without zip64, which Lambda does not need: a layer is at most 250 MB
 MOST_BYTES = 0xFFFFFFFF
 
+SEAL = 64  # bytes of a part's comment: the SHA-256 in hex of all that stands before the comment
 STORED, DEFLATED = 0, 8
 UTF8 = 0x800
 DATE, TIME = 0x0021, 0x0000  # 1980-01-01, the oldest that a zip can say
@@ -99,14 +100,14 @@ def read_part(file: Path) -> BuiltPart | None:
     """The part in `file`; None when it is not there, or not whole."""
     try:
         content = file.read_bytes()
-        with zipfile.ZipFile(file) as archive:
-            seal, infos = archive.comment, archive.infolist()
-            record = json.loads(archive.read(RECORD))
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile):
+    except FileNotFoundError:
         return None
-    body = content[: len(content) - len(seal) - 2]
-    if hashlib.sha256(body).hexdigest().encode() != seal:
+    body, seal = content[: -2 - SEAL], content[-2 - SEAL :]
+    if seal != SEAL.to_bytes(2, "little") + hashlib.sha256(body).hexdigest().encode():
         return None
+    with zipfile.ZipFile(file) as archive:
+        infos = archive.infolist()
+        record = json.loads(archive.read(RECORD))
     entries = []
     for info in infos:
         if info.filename == RECORD:
@@ -211,7 +212,7 @@ class _Writer:
             )
         count, start = len(self.central), self.position
         self._put(central)
-        end = END.pack(b"PK\5\6", 0, 0, count, count, len(central), start, 64 if seal else 0)
+        end = END.pack(b"PK\5\6", 0, 0, count, count, len(central), start, SEAL if seal else 0)
         if seal:
             self._put(end[:-2])
             self.to.write(end[-2:] + self.digest.hexdigest().encode())

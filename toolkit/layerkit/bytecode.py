@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from importlib import resources
 from pathlib import Path
 
@@ -133,7 +134,8 @@ def _stoppable(command: Sequence[str], text: str, environment: dict[str, str]) -
         try:
             _, stderr = process.communicate(text)
         except BaseException:
-            os.killpg(process.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError, PermissionError):  # it has ended by itself
+                os.killpg(process.pid, signal.SIGKILL)
             raise
     return stderr, process.returncode
 

@@ -26,7 +26,6 @@ def session(*, quiet: bool = False, as_json: bool = False) -> Iterator[Console]:
     """The console of one command.  An expected failure ends the process with its words and its exit code."""
     from layerkit.console import Console
 
-    signal.signal(signal.SIGTERM, _interrupt)
     with Console(quiet=quiet, as_json=as_json) as console:
         try:
             yield console
@@ -153,6 +152,14 @@ def build(
         console.built(results, str(output))
 
 
-def main() -> None:
+def main() -> NoReturn:
     """The console script."""
-    cli(prog_name="layerkit")
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        result = cli(prog_name="layerkit", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(INTERRUPTED)
+    sys.exit(result if isinstance(result, int) else 0)

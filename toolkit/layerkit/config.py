@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -21,9 +21,15 @@ PUBLISH = ("regions", "share")
 SHARE = ("accounts", "organization")
 HINTS = {"runtime": "write runtimes: [python3.12]", "architecture": "write architectures: [arm64]"}
 
-KEY = r"[A-Za-z0-9][A-Za-z0-9_-]*"
+# ASCII alone, here and below: \w and \d would take other scripts' letters and digits, which AWS does not
+KEY = r"[A-Za-z0-9][A-Za-z0-9_-]{0,139}"  # it is the layer's name unless another is given
 NAME = r"[A-Za-z0-9_-]{1,140}"  # botocore: LayerName, without the ARN form
-HANDLER = r"[A-Za-z_][\w./-]*\.[A-Za-z_]\w*"
+HANDLER = r"[A-Za-z_][A-Za-z0-9_./-]*\.[A-Za-z_][A-Za-z0-9_]*"
+FOLDER = r"(?!/)(?!(.*/)?\.\.(/|$))[^\x00-\x1f]+"
+REGION = r"[a-z]{2,}(-[a-z]+)+-[0-9]+"
+SOME = r"(?s).+"
+ACCOUNT = r"[0-9]{12}"
+ORGANIZATION = r"o-[a-z0-9]{10,32}"
 
 
 def load(path: Path) -> LayersFile:
@@ -49,27 +55,26 @@ class _Loader:
 
     def file(self, root: Value) -> LayersFile:
         top = root.fields(TOP)
-        if not root.entries():
+        if not root.is_mapping:
             return LayersFile(path=self.path, layers={})
         if "version" not in top:
             root.wrong("the key 'version' is missing; write version: 1")
-        elif top["version"].raw != "1":
-            top["version"].wrong(f"must be 1, not {top['version'].kind()}: this layerkit reads version 1")
+        elif top["version"].kind() != "a number (1)":
+            top["version"].wrong(f"must be the number 1, not {top['version'].kind()}: this layerkit reads version 1")
         defaults = top["defaults"].fields(DEFAULTS, hints=HINTS) if "defaults" in top else {}
         self._settings(defaults)  # so that a mistake there is told even if every layer overrides it
         if "layers" not in top:
             root.wrong("the key 'layers' is missing")
-        declared = top["layers"].entries("a mapping of layers") if "layers" in top else {}
-        if "layers" in top and not declared and not root.notes.problems:
-            top["layers"].wrong("declares no layer")
-        layers = {key: self._layer(key, value, defaults) for key, value in declared.items()}
+        declared = top["layers"].entries("a mapping of layers", empty="declares no layer") if "layers" in top else {}
+        layers = {key: self._layer(key, value, defaults, declared) for key, value in declared.items()}
         self._uses(layers, declared)
         self._names(layers, declared)
         functions = {}
         for key, value in (top["functions"].entries("a mapping of functions") if "functions" in top else {}).items():
             functions[key] = self._function(key, value, layers)
         publish = top["publish"].fields(PUBLISH) if "publish" in top else {}
-        regions = _texts(publish.get("regions"), "regions", "an AWS region", r"[a-z]{2,}(-[a-z]+)+-\d+")
+        found = publish["regions"].items("regions") if "regions" in publish else []
+        regions = tuple(region.text("an AWS region", pattern=REGION) for region in found)
         return LayersFile(
             path=self.path,
             layers=layers,
@@ -79,123 +84,121 @@ class _Loader:
             warnings=tuple(self.warnings),
         )
 
-    def _layer(self, key: str, value: Value, defaults: dict[str, Value]) -> Layer:
+    def _layer(self, key: str, value: Value, defaults: dict[str, Value], declared: dict[str, Value]) -> Layer:
         if not re.fullmatch(KEY, key):
-            value.wrong(f"the layer's key {key!r} may hold letters, digits, - and _ only")
+            value.wrong("a layer's key is at most 140 letters, digits, - and _, and begins with a letter or digit")
         fields = value.fields(LAYER, hints=HINTS)
-        runtimes, bytecode, prune = self._settings(defaults | fields)
+        built_for, license_, bytecode, prune = self._settings(defaults | fields)
+        name, description = key, ""
         if "name" in fields:
             name = fields["name"].text(
                 "a layer name", pattern=NAME, rule="AWS takes letters, digits, - and _, at most 140"
             )
-        else:
-            name = key
-        source = self._folder(fields["source"]) if "source" in fields else None
-        requirements = tuple(_requirements(fields["requirements"])) if "requirements" in fields else ()
-        broken = any(p.path.startswith(f"{value.path}.requirements") for p in value.notes.problems)
-        if not requirements and "source" not in fields and not broken:
+        if "description" in fields:
+            description = fields["description"].text(limit=targets.limit("description"))
+        if not value.is_mapping:
+            pass  # noted already
+        elif "source" not in fields and ("requirements" not in fields or fields["requirements"].is_empty):
             value.wrong("the layer is empty, which AWS refuses; give it requirements or a source")
-        license_value = (defaults | fields).get("license")
         return Layer(
             key=key,
             name=name,
-            targets=runtimes,
-            description=fields["description"].text(limit=targets.limit("description"))
-            if "description" in fields
-            else "",
-            license=license_value.text(limit=targets.limit("license")) if license_value else "",
-            requirements=requirements,
-            uses=_texts(fields.get("uses"), "layer keys", "a layer's key"),
-            source=source,
+            targets=built_for,
+            description=description,
+            license=license_,
+            requirements=tuple(_requirements(fields["requirements"])) if "requirements" in fields else (),
+            uses=_keys(fields["uses"], declared) if "uses" in fields else (),
+            source=self._folder(fields["source"]) if "source" in fields else None,
             bytecode=bytecode,
             prune=prune,
         )
 
-    def _settings(self, fields: dict[str, Value]) -> tuple[tuple[Target, ...], Bytecode, frozenset[Prune]]:
-        names = self._runtimes(fields["runtimes"]) if "runtimes" in fields else ["python3.12"]
-        architectures = ["arm64"]
+    def _settings(self, fields: dict[str, Value]) -> tuple[tuple[Target, ...], str, Bytecode, frozenset[Prune]]:
+        """What may stand under `defaults`, too."""
+        names, architectures = ["python3.12"], ["arm64"]
+        if "runtimes" in fields:
+            names = list(self._runtimes(fields["runtimes"]))
         if "architectures" in fields:
-            items = fields["architectures"].items("architectures")
-            found = [item.choice(targets.ARCHITECTURES, "an architecture of Lambda") for item in items]
-            architectures = list(dict.fromkeys(filter(None, found)))
-            if not items:
-                fields["architectures"].wrong("names no architecture")
-        built_for = []
-        for name in names:
-            runtime = targets.find_runtime(name)
-            if runtime:
-                built_for += [runtime.target(architecture) for architecture in architectures]
+            items = fields["architectures"].items("architectures", empty="names no architecture")
+            found = [
+                item.choice(targets.ARCHITECTURES, "an architecture of Lambda", others=targets.OTHER_ARCHITECTURES)
+                for item in items
+            ]
+            architectures = [architecture for architecture in found if architecture]
+        runtimes = filter(None, map(targets.find_runtime, names))
+        built_for = sorted(runtime.target(architecture) for runtime in runtimes for architecture in architectures)
+        license_ = fields["license"].text(limit=targets.limit("license")) if "license" in fields else ""
         bytecode = fields["bytecode"].choice(tuple(Bytecode), "a kind of bytecode") if "bytecode" in fields else None
-        groups = fields["prune"].items("groups to leave out") if "prune" in fields else []
+        groups = fields["prune"].items("groups of files") if "prune" in fields else []
         prune = frozenset(filter(None, [item.choice(tuple(Prune), "a group of files") for item in groups]))
-        return tuple(sorted(built_for)), bytecode or Bytecode.UNCHECKED_HASH, prune
+        return tuple(built_for), license_, bytecode or Bytecode.UNCHECKED_HASH, prune
 
     def _runtimes(self, value: Value) -> Iterator[str]:
-        items = value.items("runtimes")
-        if not items and not value.raw:
-            value.wrong("names no runtime")
-        for item in items:
-            if re.fullmatch(r"3(\.\d+)?", item.raw):
-                item.wrong(
-                    f"{item.raw} is not a runtime of Lambda; write python{item.raw if '.' in item.raw else '3.12'}"
-                )
+        known = targets.known_runtimes()
+        for item in value.items("runtimes", empty="names no runtime", limit=targets.limit("runtimes")):
+            bare = re.fullmatch(r"3\.[0-9]+", item.raw)
+            name = f"python{item.raw}" if bare else item.text("a runtime of Lambda, as python3.12", pattern=SOME)
+            runtime = targets.find_runtime(name)
+            if not name:
                 continue
-            name = item.text("a runtime of Lambda, as python3.12")
-            runtime = targets.find_runtime(name) if name else None
-            if runtime and not runtime.known:
-                known = ", ".join(targets.known_runtimes())
-                self.warnings[
-                    f"{self.path.name}: line {item.line}: {item.path}: {name} is not a runtime that this "
-                    f"layerkit knows ({known}); built as for the newest of them"
-                ] = None
-            if runtime:
-                yield name
-            elif name:
-                item.wrong(
-                    f"{name!r} is not a runtime that layers can be built for"
-                    + nearest(name, targets.known_runtimes())
+            if not runtime:
+                # python3.6 is no misspelling of python3.14
+                hint = (
+                    f"; known: {', '.join(known)}" if re.fullmatch(r"python[0-9.]+", name) else nearest(name, known)
                 )
+                item.wrong(f"{name!r} is not a runtime that layers can be built for{hint}")
+            elif bare:
+                item.wrong(f"{item.raw} is not a runtime of Lambda; write {name}")
+            elif not runtime.known:
+                where = f"{self.path.name}: line {item.line}: {item.path}"
+                words = f"{name} is not a runtime that this layerkit knows ({', '.join(known)})"
+                self.warnings[f"{where}: {words}; built as for the newest of them"] = None
+            yield name
 
     def _folder(self, value: Value) -> Path | None:
         """A folder inside the project, absolute."""
-        text = value.text("a folder")
+        text = value.text("a folder", pattern=FOLDER, rule="write it relative to layers.yaml, without ..")
         if not text:
             return None
-        folder = self.path.parent / text
         project = self.path.parent.resolve()
-        if not folder.resolve().is_relative_to(project) or folder.resolve() == project:
-            value.wrong(f"{text} is not a folder inside the project ({project})")
-        elif not folder.is_dir():
+        try:
+            folder = (project / text).resolve(strict=True)
+        except (OSError, RuntimeError):  # a link to nowhere or in a circle, a name that no file system takes
             value.wrong(f"there is no folder {text}")
-        else:
-            return folder
-        return None
+            return None
+        if folder == project:
+            value.wrong(f"{text} is the project's own folder; name one inside it")
+        elif not folder.is_relative_to(project):
+            value.wrong(f"{text} is a link that leads out of the project")
+        elif not folder.is_dir():
+            value.wrong(f"{text} is a file, not a folder")
+        return self.path.parent / text
 
     def _uses(self, layers: dict[str, Layer], declared: dict[str, Value]) -> None:
-        """Every used layer exists, is built for the user's targets, and no chain of uses is a circle."""
+        """Every used layer is built for the user's targets, and no chain of uses is a circle."""
         for key, layer in layers.items():
-            value = declared[key].entries().get("uses")
             for used in layer.uses:
-                if value and used not in layers:
-                    value.wrong(f"there is no layer {used!r}" + nearest(used, layers))
-                elif value and set(layer.targets) - set(layers[used].targets):
-                    lacks = ", ".join(t.label for t in sorted(set(layer.targets) - set(layers[used].targets)))
-                    value.wrong(f"the layer {used!r} is not built for {lacks}, which {key!r} is")
+                lacks = set(layer.targets) - set(layers[used].targets)
+                if lacks and layers[used].targets:  # without any: a mistake that is told at its own place
+                    labels = ", ".join(target.label for target in sorted(lacks))
+                    declared[key].entries()["uses"].wrong(
+                        f"the layer {used!r} is not built for {labels}, which {key!r} is"
+                    )
         done: set[str] = set()
         for start in layers:
-            chain: list[str] = []
-            self._walk(start, chain, done, layers, declared)
-
-    def _walk(
-        self, key: str, chain: list[str], done: set[str], layers: dict[str, Layer], declared: dict[str, Value]
-    ) -> None:
-        if key in chain:
-            circle = " -> ".join([*chain[chain.index(key) :], key])
-            declared[key].entries()["uses"].wrong(f"the layers use each other in a circle: {circle}")
-        elif key not in done and key in layers:
-            for used in layers[key].uses:
-                self._walk(used, [*chain, key], done, layers, declared)
-            done.add(key)
+            chain = {start: iter(layers[start].uses)} if start not in done else {}
+            while chain:  # not by recursion: a chain may be longer than Python's stack
+                key, uses = next(reversed(chain.items()))
+                following = next(uses, None)
+                if following is None:
+                    done.add(key)
+                    del chain[key]
+                elif following in chain:
+                    keys = list(chain)
+                    circle = " -> ".join([*keys[keys.index(following) :], following])
+                    declared[following].entries()["uses"].wrong(f"the layers use each other in a circle: {circle}")
+                elif following not in done:
+                    chain[following] = iter(layers[following].uses)
 
     @staticmethod
     def _names(layers: dict[str, Layer], declared: dict[str, Value]) -> None:
@@ -203,20 +206,15 @@ class _Loader:
         for key, layer in layers.items():
             other = first.setdefault(layer.name, key) if layer.name else key
             if other != key:
-                declared[key].wrong(f"has the name {layer.name!r} in AWS, as the layer {other!r} has")
+                value = declared[key].entries().get("name", declared[key])
+                value.wrong(f"{layer.name!r} is the name in AWS of the layer {other!r}, too")
 
     def _function(self, key: str, value: Value, layers: dict[str, Layer]) -> Function:
         fields = value.fields(FUNCTION)
         if "layers" not in fields:
             value.wrong("the key 'layers' is missing")
-        names = _texts(fields.get("layers"), "layer keys", "a layer's key")
-        for name in names:
-            if name not in layers:
-                fields["layers"].wrong(f"there is no layer {name!r}" + nearest(name, layers))
-        if len(names) > targets.limit("layers_per_function"):
-            fields["layers"].wrong(
-                f"has {len(names)} layers; Lambda takes at most {targets.limit('layers_per_function')}"
-            )
+        limit = targets.limit("layers_per_function")
+        names = _keys(fields["layers"], layers, limit=limit) if "layers" in fields else ()
         handler = (
             fields["handler"].text("a handler", pattern=HANDLER, rule="write module.function")
             if "handler" in fields
@@ -233,51 +231,52 @@ def _requirements(value: Value) -> Iterator[str]:
     the rest of the one before, so the two are put together again.
     """
     whole: list[tuple[Value, str]] = []
-    for item in value.items("requirements"):
-        text = item.text("a requirement, as Flask>=3.1")
+    for item in value.items("requirements", unique=False):
+        text = item.text("a requirement, as Flask>=3.1", pattern=SOME)
         if whole and re.match(r"[<>=!~]", text):
             whole[-1] = (whole[-1][0], f"{whole[-1][1]},{text}")
         elif text:
             whole.append((item, text))
     for item, text in whole:
         try:
-            requirement = Requirement(text)
+            url = Requirement(text).url
         except InvalidRequirement as error:
-            item.wrong(f"{text!r} is not a requirement: {str(error).splitlines()[0]}")
-            continue
-        if requirement.url:
-            item.wrong(
-                f"{text!r} names a URL; layers are locked from an index: write {requirement.name} and a version"
-            )
+            if "://" not in text:
+                item.wrong(f"{text!r} is not a requirement: {str(error).splitlines()[0]}")
+                continue
+            url = text
+        if url:  # not shown: it may hold a password
+            item.wrong("is a URL; layers are locked from an index: write the distribution's name and version")
         yield text
 
 
-def _texts(value: Value | None, what: str, one: str, pattern: str = "") -> tuple[str, ...]:
-    if value is None:
-        return ()
-    found = [item.text(one, pattern=pattern) for item in value.items(what)]
-    for text in {text for text in found if text and found.count(text) > 1}:
-        value.wrong(f"names {text!r} twice")
-    return tuple(filter(None, found))
+def _keys(value: Value, layers: Collection[str], *, limit: int = 0) -> tuple[str, ...]:
+    """Keys of declared layers."""
+    found = []
+    for item in value.items("layers", limit=limit):
+        key = item.text("a layer's key", pattern=SOME)
+        if key in layers:
+            found.append(key)
+        elif key and layers:  # without any: a mistake that is told at its own place
+            item.wrong(f"there is no layer {key!r}" + nearest(key, layers))
+    return tuple(found)
 
 
 def _share(value: Value) -> Share:
-    if value.raw:
-        return Share(
-            public=value.choice(("private", "public"), "private, public, {accounts: …} or {organization: …}")
-            == "public"
-        )
-    fields = value.fields(SHARE)
+    if not value.is_mapping:
+        words = "private, public, {accounts: [...]} or {organization: o-...}"
+        return Share(public=value.choice(("private", "public"), words) == "public")
+    fields = value.fields(SHARE, empty="names neither accounts nor an organization; write private")
     accounts = []
-    for item in fields["accounts"].items("account numbers") if "accounts" in fields else []:
-        # as written: YAML reads 012345678901 as an octal number
-        if re.fullmatch(r"\d{12}", item.raw):
+    for item in fields["accounts"].items("accounts", empty="names no account") if "accounts" in fields else []:
+        # as written: YAML reads 012345670123 as an octal number
+        if re.fullmatch(ACCOUNT, item.raw):
             accounts.append(item.raw)
         else:
-            item.wrong(f"{item.raw or item.kind()} is not an account number: 12 digits")
+            item.wrong(f"{item.raw!r} is not the number of an account: 12 digits")
     organization = ""
     if "organization" in fields:
         organization = fields["organization"].text(
-            "an organization's id", pattern=r"o-[a-z0-9]{10,32}", rule="o- and 10 to 32 letters or digits"
+            "an organization's id", pattern=ORGANIZATION, rule="o- and 10 to 32 letters or digits"
         )
     return Share(accounts=tuple(accounts), organization=organization)

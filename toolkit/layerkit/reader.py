@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -21,6 +21,9 @@ Loader: type[yaml.SafeLoader] | type[yaml.CSafeLoader] = getattr(yaml, "CSafeLoa
 T = TypeVar("T")
 NULL = "tag:yaml.org,2002:null"
 TEXT = "tag:yaml.org,2002:str"
+MERGE = "tag:yaml.org,2002:merge"
+DEEPEST = 100  # levels; PyYAML composes by recursion, and a file of a million brackets would end the process
+KINDS = {"str": "text", "int": "a number", "float": "a number", "bool": "a yes/no value"}
 
 
 @dataclass(slots=True)
@@ -41,75 +44,90 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """One value of the file, its path and where to note mistakes."""
+    """One value of the file, its path, where to note mistakes, and its line (of an entry: the key's)."""
 
     node: yaml.Node
     path: str
     notes: Notes
-
-    @property
-    def line(self) -> int:
-        return int(self.node.start_mark.line) + 1
+    line: int
 
     @property
     def raw(self) -> str:
         """The scalar as it is written in the file; "" for a list or mapping."""
         return self.node.value if isinstance(self.node, yaml.ScalarNode) else ""
 
+    @property
+    def is_mapping(self) -> bool:
+        return isinstance(self.node, yaml.MappingNode)
+
+    @property
+    def is_empty(self) -> bool:
+        """A list or mapping with nothing in it."""
+        return isinstance(self.node, yaml.CollectionNode) and not self.node.value
+
     def wrong(self, message: str) -> None:
-        self.notes.problems[Problem(line=self.line, path=self.path, message=message)] = None
+        self.notes.problems[Problem(line=self.line, path=_shown(self.path), message=message)] = None
 
     def kind(self) -> str:
-        if isinstance(self.node, yaml.ScalarNode):
-            name = self.node.tag.rpartition(":")[2]
-            names = {
-                "str": "text",
-                "int": "a number",
-                "float": "a number",
-                "bool": "a yes/no value",
-                "null": "nothing",
-            }
-            kind = names.get(name, f"a {name}")
-            return kind if name == "null" else f"{kind} ({self.raw})"
-        return "a list" if isinstance(self.node, yaml.SequenceNode) else "a mapping"
+        if not isinstance(self.node, yaml.ScalarNode):
+            return "a mapping" if self.is_mapping else "a list"
+        if self.node.tag == NULL:
+            return "nothing"
+        if self.node.tag.startswith("!"):
+            return f"a YAML tag ({_shown(self.node.tag)}); quote a text that begins with !"
+        name = self.node.tag.rpartition(":")[2]
+        return f"{KINDS.get(name, f'a {name}')} ({_shown(self.raw)})"
 
-    def entries(self, what: str = "a mapping") -> dict[str, Value]:
-        """Key -> value of a mapping with free keys; notes duplicate keys and keys that are not text."""
+    def entries(self, what: str = "a mapping", *, empty: str = "") -> dict[str, Value]:
+        """Key -> value of a mapping with free keys; notes duplicate keys, keys that are not text, and `empty`."""
         if not isinstance(self.node, yaml.MappingNode):
             self.wrong(f"must be {what}, not {self.kind()}")
             return {}
+        if empty and self.is_empty:
+            self.wrong(empty)
         found: dict[str, Value] = {}
         for key_node, node in self.node.value:
-            key = Value(key_node, self.path, self.notes)
-            if not isinstance(key_node, yaml.ScalarNode) or key_node.tag != TEXT:
+            key = Value(key_node, self.path, self.notes, _line(key_node))
+            if key_node.tag == MERGE:
+                key.wrong("<< is not read here; what several layers share stands under defaults")
+            elif not isinstance(key_node, yaml.ScalarNode) or key_node.tag != TEXT:
                 key.wrong(f"a key must be text, not {key.kind()}")
-                continue
-            path = f"{self.path}.{key_node.value}" if self.path else str(key_node.value)
-            if key_node.value in found:
-                first = found[key_node.value].line
-                Value(key_node, path, self.notes).wrong(
-                    f"the key {key_node.value!r} is here twice (first on line {first})"
-                )
-                continue
-            found[key_node.value] = Value(node, path, self.notes)
+            else:
+                path = f"{self.path}.{key.raw}" if self.path else key.raw
+                value = Value(node, path, self.notes, key.line)
+                if key.raw in found:
+                    value.wrong(f"the key '{_shown(key.raw)}' is here twice (first on line {found[key.raw].line})")
+                found.setdefault(key.raw, value)
         return found
 
-    def fields(self, known: Collection[str], *, hints: dict[str, str] | None = None) -> dict[str, Value]:
+    def fields(
+        self, known: Collection[str], *, hints: Mapping[str, str] | None = None, empty: str = ""
+    ) -> dict[str, Value]:
         """Key -> value of a mapping with these keys; an unknown one is noted with its nearest neighbour."""
-        found = self.entries()
+        found = self.entries(empty=empty)
         for key in [key for key in found if key not in known]:
             value = found.pop(key)
             hint = (hints or {}).get(key)
-            value.wrong(f"unknown key {key!r}" + (f"; {hint}" if hint else nearest(key, known)))
+            value.wrong(f"unknown key '{_shown(key)}'" + (f"; {hint}" if hint else nearest(key, known)))
         return found
 
-    def items(self, what: str) -> list[Value]:
-        """The items of a list."""
+    def items(self, what: str, *, empty: str = "", limit: int = 0, unique: bool = True) -> list[Value]:
+        """The items of a list; notes `empty`, more than AWS's `limit`, and one that is here twice."""
         if not isinstance(self.node, yaml.SequenceNode):
-            example = f": [{self.raw}]" if self.raw else ""
+            example = f": [{_shown(self.raw)}]" if self.raw and self.node.tag != NULL else ""
             self.wrong(f"must be a list of {what}{example}, not {self.kind()}")
             return []
-        return [Value(node, f"{self.path}[{i}]", self.notes) for i, node in enumerate(self.node.value)]
+        found = [Value(node, f"{self.path}[{i}]", self.notes, _line(node)) for i, node in enumerate(self.node.value)]
+        if empty and self.is_empty:
+            self.wrong(empty)
+        if limit and len(found) > limit:
+            self.wrong(f"has {len(found)} {what}; AWS takes at most {limit}")
+        seen: set[str] = set()
+        for item in found if unique else ():
+            if item.raw and item.raw in seen:
+                item.wrong(f"'{_shown(item.raw)}' is here twice")
+            seen.add(item.raw)
+        return found
 
     def text(self, what: str = "text", *, limit: int = 0, pattern: str = "", rule: str = "") -> str:
         """A text of at most `limit` characters that matches `pattern` whole (`rule` says it in words)."""
@@ -120,18 +138,20 @@ class Value:
         if limit and len(text) > limit:
             self.wrong(f"has {len(text)} characters; AWS takes at most {limit}")
         elif pattern and not re.fullmatch(pattern, text):
-            self.wrong(f"{text!r} is not {what}" + (f": {rule}" if rule else ""))
+            self.wrong(f"'{_shown(text)}' is not {what}" + (f": {rule}" if rule else ""))
             return ""
         return text
 
-    def choice(self, choices: Collection[T], what: str) -> T | None:
-        """One of these words (or StrEnum members)."""
+    def choice(self, choices: Collection[T], what: str, *, others: Mapping[str, T] | None = None) -> T | None:
+        """One of these words (or StrEnum members); `others` are other people's words for them."""
         for choice in choices:
-            if isinstance(self.node, yaml.ScalarNode) and self.raw == str(choice) and self.node.tag != NULL:
+            if self.raw == str(choice) and self.node.tag == TEXT:
                 return choice
-        written = repr(self.raw) if self.raw else self.kind()
-        self.wrong(f"{written} is not {what}" + nearest(self.raw, [str(choice) for choice in choices]))
-        return None
+        meant = (others or {}).get(self.raw.lower())
+        written = f"'{_shown(self.raw)}'" if self.raw else self.kind()
+        hint = f"; write {meant}" if meant else nearest(self.raw, [str(choice) for choice in choices])
+        self.wrong(f"{written} is not {what}{hint}")
+        return meant
 
 
 def read(path: Path) -> Value:
@@ -148,18 +168,61 @@ def read(path: Path) -> Value:
             where=where,
             cure="layerkit init writes a starter file",
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError("cannot be read", where=where, why=str(error)) from None
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        problem = Problem(line=line, path="", message=error.reason)
+        raise ConfigError("is not UTF-8", where=where, problems=[problem]) from None
+    except OSError as error:
+        raise ConfigError("cannot be read", where=where, why=error.strerror or str(error)) from None
     try:
+        _check_depth(text, where)
         node = yaml.compose(text, Loader=Loader)
     except yaml.YAMLError as error:
-        raise ConfigError("is not YAML", where=where, problems=[_syntax(error)]) from None
+        raise ConfigError("is not YAML", where=where, problems=[_syntax(error, text)]) from None
     if node is None:
         raise ConfigError("is empty", where=where, cure="layerkit init, in an empty folder, writes a starter file")
-    return Value(node, "", Notes())
+    return Value(node, "", Notes(), _line(node))
 
 
-def _syntax(error: yaml.YAMLError) -> Problem:
+def _line(node: yaml.Node) -> int:
+    return int(node.start_mark.line) + 1
+
+
+def _shown(text: str) -> str:
+    """`text` as it may stand in a message: printable, on one line, and not endless."""
+    line = repr(text)[1:-1]
+    return line if len(line) <= 150 else f"{line[:149]}…"
+
+
+def _check_depth(text: str, where: str) -> None:
+    """Raise ConfigError for what the composer would not survive."""
+    depth = 0
+    for event in yaml.parse(text, Loader=Loader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST:
+            line = event.start_mark.line + 1 if event.start_mark else 1
+            problem = Problem(line=line, path="", message=f"is nested more than {DEEPEST} levels deep")
+            raise ConfigError("cannot be used", where=where, problems=[problem])
+
+
+def _syntax(error: yaml.YAMLError, text: str) -> Problem:
+    """PyYAML's words, and what to do where they alone help nobody."""
+    if isinstance(error, yaml.reader.ReaderError):  # its position is in bytes or in characters, as the loader is
+        bad = yaml.reader.Reader.NON_PRINTABLE.search(text)
+        line = text.count("\n", 0, bad.start()) + 1 if bad else 1
+        return Problem(line=line, path="", message=f"holds a character that YAML does not allow: {error.reason}")
     mark = getattr(error, "problem_mark", None)
-    words = ", ".join(filter(None, [getattr(error, "context", None), getattr(error, "problem", None)])) or str(error)
-    return Problem(line=mark.line + 1 if mark else 1, path="", message=words)
+    if not mark:
+        return Problem(line=1, path="", message=str(error))
+    words = ", ".join(filter(None, [getattr(error, "context", None), getattr(error, "problem", None)]))
+    lines = text.splitlines()
+    begins = lines[mark.line][mark.column :][:1] if mark.line < len(lines) else ""
+    if begins == "\t":
+        words += "; YAML is indented with spaces, not tabs"
+    elif "start any token" in words:
+        words += f"; quote a text that begins with {begins}"
+    elif "scanning a tag" in words:
+        words += "; quote a text that begins with !"
+    elif "mapping values are not allowed" in words:
+        words += "; quote a text that holds ': '"
+    return Problem(line=mark.line + 1, path="", message=words)

@@ -20,7 +20,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from layerkit import lock as lockfile
-from layerkit import uv
+from layerkit import offers, uv
 from layerkit.errors import IndexUnreachable, LayerkitError, ResolutionError
 from layerkit.model import Layer, LayerInput, LayersFile, Lock, LockedLayer, Pin, Target
 
@@ -128,6 +128,9 @@ class _Project:
             return ResolutionError(
                 what, where=_paths(named), why=why, cure="check its spelling, and which index is used"
             )
+        unusable = re.search(r"Because (\S+)==(\S+) has no .*\bwheels\b", error.why)
+        if unusable:
+            return self._no_wheel(Pin(name=unusable[1], version=unusable[2], hashes=()), named) or error
         if len(named) > 1:
             what = f"the requirements of the layers {' and '.join(named)} cannot hold together"
             cure = "change the requirements of one of them: all layers share one version of a distribution"
@@ -135,6 +138,18 @@ class _Project:
             what = "the requirements cannot be satisfied"
             cure = "change them in layers.yaml"
         return ResolutionError(what, where=_paths(named), why=why, cure=cure)
+
+    def _no_wheel(self, pin: Pin, named: Sequence[str]) -> LayerkitError | None:
+        """A distribution has no source distribution, and for some target no wheel: say what there is."""
+        with tempfile.TemporaryDirectory(prefix="layerkit-offers-") as elsewhere:  # without our environments
+            offered = offers.on_index([pin], Path(elsewhere))
+        targets = sorted({target for key in named for target in self.layers[key].targets})
+        lacking = [target for target in targets if offers.best_wheel(offered.get(pin, {}), target) is None]
+        if not lacking:
+            return None
+        error = offers.no_wheel([pin], offered, lacking[0])
+        error.where, error.cure = _paths(named), "choose another distribution or version in layers.yaml"
+        return error
 
 
 def _paths(keys: Iterable[str]) -> str:
@@ -169,19 +184,30 @@ def simplified(pins: Iterable[Pin], targets: Sequence[Target]) -> Iterable[Pin]:
 
 
 def simplified_marker(marker: str, targets: Sequence[Target]) -> str | None:
-    """`marker`; "" when it holds for all targets, None when for none."""
-    holds = [not marker or Marker(marker).evaluate(dict(target.marker_environment())) for target in targets]
-    return "" if all(holds) else marker if any(holds) else None
+    """`marker` without conditions that every target meets; "" when none is left, None when it holds for no target."""
+
+    def holds(condition: str) -> list[bool]:
+        return [Marker(condition).evaluate(dict(target.marker_environment())) for target in targets]
+
+    if not marker or all(holds(marker)):
+        return ""
+    if not any(holds(marker)):
+        return None
+    if " or " in marker:
+        return marker
+    return " and ".join(condition for condition in marker.split(" and ") if not all(holds(condition)))
 
 
 def plain_words(why: str, names: Mapping[str, str]) -> str:
     """uv's proof in the layers' names, without what our own tiny projects add to it."""
     why = re.sub(r"^hint: While the active Python version .*\n?", "", why, flags=re.MULTILINE)
+    why = re.sub(r"^No solution found when resolving dependencies.*\n +cause: ", "", why)
     why = re.sub(r" for split \(markers: .*?\)$", "", why, flags=re.MULTILINE)
     for name in sorted(names, key=len, reverse=True):
         word = re.escape(name)
         why = re.sub(rf"only {word}==0 is available and ", "", why)
         why = re.sub(rf" and only {word}==0 is available", "", why)
+        why = re.sub(rf"all versions of {word} depend ", f"{names[name]} depends ", why)
         why = re.sub(rf"(all versions of )?\b{word}(==0)?(?![\w-])", names[name], why)
     lines = [
         line for line in why.splitlines() if not re.fullmatch(r"\s*And because only layer .* is available.*", line)

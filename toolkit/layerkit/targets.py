@@ -14,6 +14,8 @@ from typing import Any
 from layerkit.model import Target
 
 ARCHITECTURES = ("arm64", "x86_64")
+# what uname, Docker and wheels call them
+OTHER_ARCHITECTURES = {"aarch64": "arm64", "arm": "arm64", "amd64": "x86_64", "x86-64": "x86_64", "x64": "x86_64"}
 OLDEST_PYTHON = (3, 10)  # the oldest runtime that the bytecode compiler's script runs on
 
 
@@ -32,7 +34,7 @@ class Runtime:
 
 @cache
 def _data() -> Mapping[str, Any]:
-    return tomllib.loads(resources.files("layerkit").joinpath("data/targets.toml").read_text())
+    return tomllib.loads(resources.files("layerkit").joinpath("data/targets.toml").read_text(encoding="utf-8"))
 
 
 def limit(name: str) -> int:
@@ -50,7 +52,7 @@ def find_runtime(name: str) -> Runtime | None:
     AWS adds a runtime every year.  One that is newer than the newest known is taken to run on the newest
     known system, so that an older layerkit can still build for it.
     """
-    match = re.fullmatch(r"python3\.(\d{1,2})", name)
+    match = re.fullmatch(r"python3\.([1-9]?[0-9])", name)
     if not match:
         return None
     data = _data()

@@ -1,0 +1,134 @@
+"""What every test stands on: no network beyond loopback, no cache of the user's, and real parts that are required.
+
+LAYERKIT_TEST_REQUIRE names parts (python3.12, root, engine) whose absence is a failure instead of a skip.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from layerkit import bytecode
+from layerkit.cache import Cache
+from layerkit.model import Interpreter
+from wheelhouse import Index, serve
+
+settings.register_profile("layerkit", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("layerkit")  # no test asserts on the clock
+
+ROOT = Path(__file__).parents[1]
+REQUIRED = set(filter(None, os.environ.get("LAYERKIT_TEST_REQUIRE", "").split(",")))
+RUNTIME = f"python{sys.version_info[0]}.{sys.version_info[1]}"  # unit tests build for the Python they run on
+
+
+def absent(part: str, reason: str) -> None:
+    """Skip for want of a part; fail where it was promised."""
+    if part in REQUIRED:
+        pytest.fail(f"{part} is required here: {reason}")
+    pytest.skip(reason)
+
+
+@pytest.fixture(autouse=True)
+def _surroundings(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Unit tests see none of the user's settings, and connect to loopback alone."""
+    monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
+    if request.node.get_closest_marker("integration"):
+        return
+    for name in [name for name in os.environ if name.startswith(("UV_", "PIP_", "LAYERKIT_"))]:
+        monkeypatch.delenv(name)
+    base = tmp_path_factory.getbasetemp()
+    monkeypatch.setenv("LAYERKIT_CACHE_DIR", str(base / "no-cache-given"))
+    monkeypatch.setenv("UV_CACHE_DIR", str(base / "uv"))
+    monkeypatch.setenv("UV_DEFAULT_INDEX", "http://127.0.0.1:9/simple")
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+    connect = socket.socket.connect
+
+    def local(self: socket.socket, address: Any) -> Any:
+        if self.family == socket.AF_UNIX or str(address[0]).startswith("127."):
+            return connect(self, address)
+        raise AssertionError(f"a unit test connects to {address}")
+
+    monkeypatch.setattr(socket.socket, "connect", local)
+
+
+@pytest.fixture
+def index(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Index]:
+    """A package index on loopback; uv's cache is new, so that nothing is known before."""
+    with serve(Index()) as served:
+        monkeypatch.setenv("UV_DEFAULT_INDEX", served.url)
+        monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv-cache"))
+        yield served
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cache:
+    monkeypatch.setenv("LAYERKIT_CACHE_DIR", str(tmp_path / "cache"))
+    return Cache(tmp_path / "cache")
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """project(yaml, {path: text}) -> the layers.yaml of a new project, which is the current folder."""
+
+    def make(text: str, files: dict[str, str] | None = None) -> Path:
+        folder = tmp_path / "project"
+        folder.mkdir(exist_ok=True)
+        for path, content in (files or {}).items():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_text(content)
+        defaults = f"version: 1\ndefaults: {{runtimes: [{RUNTIME}]}}\n"
+        (folder / "layers.yaml").write_text(text if text.startswith("version") else defaults + text)
+        monkeypatch.chdir(folder)
+        return folder / "layers.yaml"
+
+    return make
+
+
+class Said:
+    """A Progress that remembers."""
+
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+        self.steps: list[tuple[str, str]] = []
+        self.results: list[Any] = []
+
+    def warn(self, message: str) -> None:
+        self.warnings.append(message)
+
+    def begin(self, files: Any) -> None:
+        self.files = list(files)
+
+    def step(self, file: str, doing: str) -> None:
+        self.steps.append((file, doing))
+
+    def done(self, result: Any) -> None:
+        self.results.append(result)
+
+
+@pytest.fixture
+def said() -> Said:
+    return Said()
+
+
+@pytest.fixture(scope="session")
+def this_python() -> Interpreter:
+    return Interpreter(executable=Path(sys.executable), release="%d.%d.%d" % sys.version_info[:3])
+
+
+@pytest.fixture(scope="session")
+def python312(tmp_path_factory: pytest.TempPathFactory) -> Interpreter:
+    """A CPython 3.12, the runtime of the three layers."""
+    found = bytecode.choose("3.12", "", tmp_path_factory.mktemp("interpreters"))
+    if not found:
+        absent("python3.12", "no CPython 3.12 on this machine (uv python install 3.12)")
+    assert found
+    return found
