@@ -27,7 +27,7 @@ NAME = r"[A-Za-z0-9_-]{1,140}"  # botocore: LayerName, without the ARN form
 HANDLER = r"[A-Za-z_][A-Za-z0-9_./-]*\.[A-Za-z_][A-Za-z0-9_]*"
 FOLDER = r"(?!/)(?!(.*/)?\.\.(/|$))[^\x00-\x1f]+"
 REGION = r"[a-z]{2,}(-[a-z]+)+-[0-9]+"
-SOME = r"(?s).+"
+SOME = r"(?s).+"  # any text but none
 ACCOUNT = r"[0-9]{12}"
 ORGANIZATION = r"o-[a-z0-9]{10,32}"
 
@@ -163,15 +163,15 @@ class _Loader:
         project = self.path.parent.resolve()
         try:
             folder = (project / text).resolve(strict=True)
-        except (OSError, RuntimeError):  # a link to nowhere or in a circle, a name that no file system takes
-            value.wrong(f"there is no folder {text}")
+        except (OSError, RuntimeError, ValueError):  # nowhere, a circle of links, a name that no file system takes
+            value.wrong(f"there is no folder {text!r}")
             return None
         if folder == project:
-            value.wrong(f"{text} is the project's own folder; name one inside it")
+            value.wrong(f"{text!r} is the project's own folder; name one inside it")
         elif not folder.is_relative_to(project):
-            value.wrong(f"{text} is a link that leads out of the project")
+            value.wrong(f"{text!r} is a link that leads out of the project")
         elif not folder.is_dir():
-            value.wrong(f"{text} is a file, not a folder")
+            value.wrong(f"{text!r} is a file, not a folder")
         return self.path.parent / text
 
     def _uses(self, layers: dict[str, Layer], declared: dict[str, Value]) -> None:

@@ -51,10 +51,13 @@ class Console:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._end_live()
+        self._end_group()
+
+    def _end_live(self) -> None:
         if self.live:
             self.live.stop()
             self.live = None
-        self._end_group()
 
     def _end_group(self) -> None:
         if self.grouped:
@@ -63,7 +66,7 @@ class Console:
 
     def _print(self, line: str) -> None:
         if self.live:
-            self.live.console.print(line, markup=False, highlight=False)
+            self.live.console.print(line, markup=False, highlight=False, soft_wrap=True)
         else:
             print(line, file=self.stream, flush=True)
 
@@ -129,6 +132,7 @@ class Console:
         )
 
     def built(self, results: Sequence[LayerResult], output: str) -> None:
+        self._end_live()
         if self.as_json:
             layers = [result.entry | {"status": "built" if result.built else "unchanged"} for result in results]
             self._result({"output": output, "layers": layers, "warnings": self.warnings})
@@ -163,6 +167,7 @@ class Console:
             self._print(message)
 
     def failed(self, error: LayerkitError) -> None:
+        self._end_live()
         if self.as_json:
             keys = ("what", "where", "why", "cure")
             problems = [
