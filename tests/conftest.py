@@ -6,6 +6,7 @@ LAYERKIT_TEST_REQUIRE names parts (python3.12, root, engine) whose absence is a 
 from __future__ import annotations
 
 import os
+import platform
 import socket
 import sys
 from collections.abc import Callable, Iterator
@@ -121,7 +122,7 @@ def said() -> Said:
 
 @pytest.fixture(scope="session")
 def this_python() -> Interpreter:
-    return Interpreter(executable=Path(sys.executable), release="%d.%d.%d" % sys.version_info[:3])
+    return Interpreter(executable=Path(sys.executable), release=platform.python_version())
 
 
 @pytest.fixture(scope="session")

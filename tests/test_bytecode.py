@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import marshal
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from layerkit import bytecode
 from layerkit.errors import MachineError
 from layerkit.model import Interpreter
 
-MINOR = "%d.%d" % sys.version_info[:2]
+MINOR = "{}.{}".format(*sys.version_info)
 
 # Frozensets, shared constants and names that other modules use too: what marshal writes of them depends on what the
 # process did before (seen with django/db/backends/sqlite3/creation.py).
@@ -95,7 +96,7 @@ def test_an_interpreter_that_fails_is_told(tmp_path: Path) -> None:
     broken = tmp_path / "python"
     broken.write_text("#!/bin/sh\necho it broke >&2; exit 3\n")
     broken.chmod(0o755)
-    with pytest.raises(MachineError, match="CPython 3.12.0 failed") as caught:
+    with pytest.raises(MachineError, match=r"CPython 3\.12\.0 failed") as caught:
         compiled(Interpreter(executable=broken, release="3.12.0"), [modules(tmp_path / "src", 1)], tmp_path / "out")
     assert caught.value.why == "it broke"
 
@@ -203,4 +204,4 @@ def test_the_locked_release_is_preferred_to_the_newest(machine: Path) -> None:
 
 def test_the_running_interpreter_is_found(tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "cache", ignore_errors=True)
-    assert "%d.%d.%d" % sys.version_info[:3] in [one.release for one in bytecode.find(MINOR, tmp_path / "cache")]
+    assert platform.python_version() in [one.release for one in bytecode.find(MINOR, tmp_path / "cache")]

@@ -117,17 +117,26 @@ def test_a_workspace_is_removed_whatever_happens(cache: Cache) -> None:
 
 
 def test_what_killed_processes_left_is_tidied(cache: Cache) -> None:
-    with subprocess.Popen(["true"]) as dead:
-        pass
-    mine = cache.folder / f"tmp/{os.getpid()}-at-work"
-    for folder in (cache.folder / f"tmp/{dead.pid}-left", cache.folder / "tmp/odd", mine):
-        folder.mkdir(parents=True)
-        (folder / "file").write_text("x")
-    with cache.workspace():
-        assert [path.name for path in (cache.folder / "tmp").iterdir() if path.name.endswith("-at-work")] == [
-            mine.name
-        ]
-        assert len(list((cache.folder / "tmp").iterdir())) == 2
+    code = """
+import sys, time
+from pathlib import Path
+from layerkit.cache import Cache
+with Cache(Path(sys.argv[1])).workspace() as folder:
+    (folder / "file").write_text("x")
+    print(folder.name, flush=True)
+    time.sleep(60)
+"""
+    command = [sys.executable, "-c", code, str(cache.folder)]
+    with cache.workspace() as mine, subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        killed = process.stdout.readline().strip()
+        tmp = cache.folder / "tmp"
+        with cache.workspace() as other:
+            assert {path.name for path in tmp.iterdir()} == {mine.name, killed, other.name}
+        process.kill()
+        process.wait()
+        with cache.workspace() as other:
+            assert {path.name for path in tmp.iterdir()} == {mine.name, other.name}
 
 
 def test_parts_that_no_build_read_for_long_go(cache: Cache) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import platform
 import pty
 import subprocess
 import sys
@@ -13,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from conftest import RUNTIME, absent
+from layerkit import errors
 from wheelhouse import Index, make_sdist, make_wheel
 
-from layerkit import errors
-
+Project = Callable[..., Path]
 LAYERS = "layers:\n  web: {requirements: [web]}\n  own: {source: src}\n"
 SOURCE = {"src/main.py": "x = 1\n"}
 
@@ -28,7 +30,7 @@ def layerkit(*arguments: str, **environment: str) -> subprocess.CompletedProcess
 
 
 @pytest.fixture
-def ready(project: Callable[..., Path], index: Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def ready(project: Project, index: Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project that can be locked and built."""
     monkeypatch.setenv("LAYERKIT_CACHE_DIR", str(tmp_path / "cache"))
     index.add(make_wheel("web", requires=["core"]), make_wheel("core"))
@@ -85,7 +87,7 @@ def test_build_tells_each_layer_in_plain_lines(ready: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "")
     lines = done.stderr.splitlines()
     assert any(line.startswith("web.zip  installing 2 parts") for line in lines)
-    release = "%d.%d.%d" % sys.version_info[:3]
+    release = platform.python_version()
     assert any(
         f"{RUNTIME} arm64" in line and "2 distributions" in line and f"CPython {release}" in line for line in lines
     )
@@ -166,9 +168,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_bad_input_has_its_words_and_exit_code(
-    ready: Path, index: Index, project: Callable[..., Path], name: str
-) -> None:
+def test_bad_input_has_its_words_and_exit_code(ready: Path, index: Index, project: Project, name: str) -> None:
     text, code, words = BAD[name]
     index.add(make_sdist("old"))
     project(text)

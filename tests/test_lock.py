@@ -81,7 +81,8 @@ def test_pip_reads_the_lock_and_finds_every_hash(tmp_path: Path) -> None:
     code = (
         "import sys; from pip._internal.req.req_file import parse_requirements; "
         "from pip._internal.network.session import PipSession; "
-        "print([(r.requirement.strip(), sorted(r.options)) for r in parse_requirements(sys.argv[1], session=PipSession())])"
+        "found = parse_requirements(sys.argv[1], session=PipSession()); "
+        "print([(r.requirement.strip(), sorted(r.options)) for r in found])"
     )
     done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == (

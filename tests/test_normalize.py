@@ -13,13 +13,13 @@ from packaging.utils import canonicalize_name
 from layerkit import normalize, targets
 from layerkit.builders.wheels import WheelsBuilder
 from layerkit.errors import ContentError
-from layerkit.model import Bytecode, Pin, Prune
+from layerkit.model import Bytecode, Pin, Prune, TreeFile
 from wheelhouse import Index, make_wheel
 
 ARM = targets.find_runtime("python3.12").target("arm64")  # type: ignore[union-attr]
 NOTHING: frozenset[Prune] = frozenset()
 
-PACKAGE = {
+PACKAGE: dict[str, bytes | str] = {
     "web/__init__.py": "",
     "web/app.py": "x = 1\n",
     "web/app.pyi": "x: int\n",
@@ -63,7 +63,7 @@ def paths(tree: normalize.Tree) -> set[str]:
     return {file.path for file in tree.files}
 
 
-def rows(files: tuple[normalize.TreeFile, ...]) -> list[list[str]]:
+def rows(files: tuple[TreeFile, ...]) -> list[list[str]]:
     record = next(file for file in files if file.path.endswith("/RECORD"))
     return list(csv.reader(record.read().decode().splitlines()))
 

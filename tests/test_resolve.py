@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import re
 import shutil
 from collections.abc import Callable
@@ -9,10 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from conftest import Said
+from conftest import RUNTIME, Said
 from layerkit import config, lock, pipeline
 from layerkit.cache import Cache
 from layerkit.errors import IndexUnreachable, LockError, ResolutionError, WheelMissing
+from layerkit.model import Lock
+
+Project = Callable[..., Path]
+Relock = Callable[..., Lock]
 from wheelhouse import Index, make_sdist, make_wheel
 
 TWO = """
@@ -35,20 +40,18 @@ def fill(index: Index) -> None:
 
 
 @pytest.fixture
-def relock(cache: Cache, said: Said) -> Callable[..., lock.Lock]:
-    def run(file: Path, *upgrade: str, upgrade_all: bool = False) -> lock.Lock:
+def relock(cache: Cache, said: Said) -> Relock:
+    def run(file: Path, *upgrade: str, upgrade_all: bool = False) -> Lock:
         return pipeline.lock(file, cache, said, upgrade=upgrade, upgrade_all=upgrade_all).lock
 
     return run
 
 
-def versions(made: lock.Lock) -> dict[str, str]:
+def versions(made: Lock) -> dict[str, str]:
     return {pin.name: pin.version for pin in made.pins}
 
 
-def test_all_layers_are_one_resolution(
-    project: Callable[..., Path], index: Index, relock: Callable[..., lock.Lock]
-) -> None:
+def test_all_layers_are_one_resolution(project: Project, index: Index, relock: Relock) -> None:
     fill(index)
     made = relock(project(TWO))
     assert versions(made) == {"core": "2.0", "door": "3.0", "web": "1.1"}
@@ -56,9 +59,7 @@ def test_all_layers_are_one_resolution(
     assert made.layers["door"].distributions == ("core", "door")
 
 
-def test_a_pin_has_the_hashes_of_all_its_files(
-    project: Callable[..., Path], index: Index, relock: Callable[..., lock.Lock]
-) -> None:
+def test_a_pin_has_the_hashes_of_all_its_files(project: Project, index: Index, relock: Relock) -> None:
     fill(index)
     made = relock(project(TWO))
     core = {f"sha256:{digest}" for name, digest in index.hashes.items() if name.startswith("core-2.0")}
@@ -66,9 +67,7 @@ def test_a_pin_has_the_hashes_of_all_its_files(
     assert {h for pin in made.pins if pin.name == "core" for h in pin.hashes} == core
 
 
-def test_the_lock_names_no_index(
-    project: Callable[..., Path], index: Index, relock: Callable[..., lock.Lock]
-) -> None:
+def test_the_lock_names_no_index(project: Project, index: Index, relock: Relock) -> None:
     fill(index)
     file = project(TWO)
     relock(file)
@@ -76,9 +75,7 @@ def test_the_lock_names_no_index(
     assert not re.search(r"https?:|127\.0\.0\.1|/tmp/|" + re.escape(str(file.parent)), text)
 
 
-def test_pins_that_fit_are_kept_until_upgraded(
-    project: Callable[..., Path], index: Index, relock: Callable[..., lock.Lock]
-) -> None:
+def test_pins_that_fit_are_kept_until_upgraded(project: Project, index: Index, relock: Relock) -> None:
     index.add(
         make_wheel("web", "1.0", requires=["core>=1"]),
         make_wheel("core", "1.5"),
@@ -93,9 +90,7 @@ def test_pins_that_fit_are_kept_until_upgraded(
     assert versions(relock(file, upgrade_all=True)) == {"core": "2.0", "door": "3.0", "web": "1.1"}
 
 
-def test_a_pin_that_no_longer_fits_moves_alone(
-    project: Callable[..., Path], index: Index, relock: Callable[..., lock.Lock]
-) -> None:
+def test_a_pin_that_no_longer_fits_moves_alone(project: Project, index: Index, relock: Relock) -> None:
     fill(index)
     file = project(TWO.replace("web>=1", "web<1.1").replace("[door]", "[door, core<2]"))
     assert versions(relock(file)) == {"core": "1.5", "door": "3.0", "web": "1.0"}
@@ -105,9 +100,7 @@ def test_a_pin_that_no_longer_fits_moves_alone(
     assert versions(relock(file)) == {"core": "2.0", "door": "3.0", "web": "1.0"}
 
 
-def test_markers_are_kept_only_where_targets_differ(
-    project: Callable[..., Path], index: Index, relock: Callable[..., lock.Lock]
-) -> None:
+def test_markers_are_kept_only_where_targets_differ(project: Project, index: Index, relock: Relock) -> None:
     index.add(
         make_wheel("web", "1.0", requires=["arm ; platform_machine == 'aarch64'", "old ; python_version < '3.12'"]),
         make_wheel("arm"),
@@ -127,7 +120,7 @@ def test_markers_are_kept_only_where_targets_differ(
     assert any(entry.startswith("arm ; platform_machine ==") for entry in made.layers["web"].distributions)
 
 
-def test_extras_are_followed(project: Callable[..., Path], index: Index, relock: Callable[..., lock.Lock]) -> None:
+def test_extras_are_followed(project: Project, index: Index, relock: Relock) -> None:
     index.add(
         make_wheel("web", "1.0", requires=["more ; extra == 'x'"], metadata="Provides-Extra: x"), make_wheel("more")
     )
@@ -136,16 +129,15 @@ def test_extras_are_followed(project: Callable[..., Path], index: Index, relock:
     assert made.layers["b"].distributions == ("web",)
 
 
-def test_a_conflict_is_told_in_terms_of_the_layers(
-    project: Callable[..., Path], index: Index, relock: Callable[..., lock.Lock]
-) -> None:
+def test_a_conflict_is_told_in_terms_of_the_layers(project: Project, index: Index, relock: Relock) -> None:
     fill(index)
     file = project(
-        "layers:\n  web: {requirements: ['core>=2']}\n  old_door: {requirements: ['core<2']}\n  rest: {requirements: [door]}\n"
+        "layers:\n"
+        "  web: {requirements: ['core>=2']}\n"
+        "  old_door: {requirements: ['core<2']}\n"
+        "  rest: {requirements: [door]}\n"
     )
-    with pytest.raises(
-        ResolutionError, match="the requirements of the layers web and old_door cannot hold together"
-    ) as caught:
+    with pytest.raises(ResolutionError, match="the layers web and old_door cannot hold together") as caught:
         relock(file)
     assert caught.value.where == "layers.web, layers.old_door"
     assert re.search(r"layer (web|old_door) depends on core", caught.value.why)
@@ -153,9 +145,7 @@ def test_a_conflict_is_told_in_terms_of_the_layers(
     assert not (file.parent / "layers.lock").exists()
 
 
-def test_a_conflict_below_the_requirements_is_told(
-    project: Callable[..., Path], index: Index, relock: Callable[..., lock.Lock]
-) -> None:
+def test_a_conflict_below_the_requirements_is_told(project: Project, index: Index, relock: Relock) -> None:
     fill(index)
     index.add(make_wheel("ancient", requires=["core<1.5"]))
     with pytest.raises(ResolutionError) as caught:
@@ -163,27 +153,21 @@ def test_a_conflict_below_the_requirements_is_told(
     assert "core<1.5" in caught.value.why
 
 
-def test_keys_that_look_alike_to_an_index_stay_apart(
-    project: Callable[..., Path], index: Index, relock: Callable[..., lock.Lock]
-) -> None:
+def test_keys_that_look_alike_to_an_index_stay_apart(project: Project, index: Index, relock: Relock) -> None:
     fill(index)
     made = relock(project("layers:\n  a_b: {requirements: [core]}\n  A-b: {requirements: [door]}\n"))
     assert made.layers["a_b"].distributions == ("core",)
     assert made.layers["A-b"].distributions == ("core", "door")
 
 
-def test_a_requirement_that_does_not_exist(
-    project: Callable[..., Path], index: Index, relock: Callable[..., lock.Lock]
-) -> None:
+def test_a_requirement_that_does_not_exist(project: Project, index: Index, relock: Relock) -> None:
     fill(index)
     with pytest.raises(ResolutionError, match="the requirement flaskk does not exist on the index") as caught:
         relock(project("layers:\n  web: {requirements: [flaskk]}\n  door: {requirements: [door]}\n"))
     assert caught.value.where == "layers.web"
 
 
-def test_a_version_that_does_not_exist(
-    project: Callable[..., Path], index: Index, relock: Callable[..., lock.Lock]
-) -> None:
+def test_a_version_that_does_not_exist(project: Project, index: Index, relock: Relock) -> None:
     fill(index)
     with pytest.raises(ResolutionError, match="cannot be satisfied") as caught:
         relock(project("layers:\n  web: {requirements: ['web>=9']}\n"))
@@ -191,22 +175,20 @@ def test_a_version_that_does_not_exist(
 
 
 @pytest.mark.parametrize("status", [500, 503])
-def test_an_index_that_fails(
-    project: Callable[..., Path], index: Index, relock: Callable[..., lock.Lock], status: int
-) -> None:
+def test_an_index_that_fails(project: Project, index: Index, relock: Relock, status: int) -> None:
     index.status = status
     with pytest.raises(IndexUnreachable):
         relock(project(TWO))
 
 
-def test_an_index_that_refuses(project: Callable[..., Path], index: Index, relock: Callable[..., lock.Lock]) -> None:
+def test_an_index_that_refuses(project: Project, index: Index, relock: Relock) -> None:
     index.status = 401
     with pytest.raises(IndexUnreachable, match="refused"):
         relock(project(TWO))
 
 
 def test_an_index_that_is_not_there_leaves_the_lock(
-    project: Callable[..., Path], index: Index, relock: Callable[..., lock.Lock], monkeypatch: pytest.MonkeyPatch
+    project: Project, index: Index, relock: Relock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(index)
     file = project(TWO)
@@ -221,7 +203,7 @@ def test_an_index_that_is_not_there_leaves_the_lock(
 
 
 def test_pips_settings_reach_uv(
-    project: Callable[..., Path], index: Index, relock: Callable[..., lock.Lock], monkeypatch: pytest.MonkeyPatch
+    project: Project, index: Index, relock: Relock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(index)
     monkeypatch.delenv("UV_DEFAULT_INDEX")
@@ -229,13 +211,13 @@ def test_pips_settings_reach_uv(
     assert "web" in versions(relock(project(TWO)))
 
 
-def test_layers_of_own_source_need_no_index(project: Callable[..., Path], relock: Callable[..., lock.Lock]) -> None:
+def test_layers_of_own_source_need_no_index(project: Project, relock: Relock) -> None:
     made = relock(project("layers:\n  own: {source: src}\n", {"src/a.py": ""}))
     assert made.pins == ()
     assert made.layers["own"].distributions == ()
 
 
-def test_check_lock(project: Callable[..., Path], index: Index, relock: Callable[..., lock.Lock], said: Said) -> None:
+def test_check_lock(project: Project, index: Index, relock: Relock, said: Said) -> None:
     fill(index)
     file = project(TWO)
     with pytest.raises(LockError, match="no lock yet"):
@@ -246,9 +228,7 @@ def test_check_lock(project: Callable[..., Path], index: Index, relock: Callable
         pipeline.check_lock(project(TWO.replace("web>=1", "web>=1.1")), said)
 
 
-def test_a_damaged_lock_is_kept_unless_all_is_upgraded(
-    project: Callable[..., Path], index: Index, relock: Callable[..., lock.Lock]
-) -> None:
+def test_a_damaged_lock_is_kept_unless_all_is_upgraded(project: Project, index: Index, relock: Relock) -> None:
     fill(index)
     file = project(TWO)
     (file.parent / "layers.lock").write_text("<<<<<<< ours\n")
@@ -257,14 +237,8 @@ def test_a_damaged_lock_is_kept_unless_all_is_upgraded(
     assert "web" in versions(relock(file, upgrade_all=True))
 
 
-def test_the_compiling_release_is_recorded_and_kept(
-    project: Callable[..., Path], index: Index, relock: Callable[..., lock.Lock]
-) -> None:
-    import sys
-
-    from conftest import RUNTIME
-
-    release = "%d.%d.%d" % sys.version_info[:3]
+def test_the_compiling_release_is_recorded_and_kept(project: Project, index: Index, relock: Relock) -> None:
+    release = platform.python_version()
     fill(index)
     file = project(TWO)
     assert relock(file).compilers[RUNTIME].startswith(release.rpartition(".")[0])
@@ -275,9 +249,7 @@ def test_the_compiling_release_is_recorded_and_kept(
     assert relock(file, upgrade_all=True).compilers[RUNTIME] == found
 
 
-def test_no_wheel_and_no_sources_is_told_when_locking(
-    project: Callable[..., Path], index: Index, relock: Callable[..., lock.Lock]
-) -> None:
+def test_no_wheel_and_no_sources_is_told_when_locking(project: Project, index: Index, relock: Relock) -> None:
     fill(index)
     index.add(
         make_wheel("ext", tag="cp312-cp312-win_amd64"), make_wheel("ext", tag="cp312-cp312-musllinux_1_2_aarch64")

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT, absent
 
+from conftest import ROOT, absent
 from layerkit.model import Interpreter
 
 pytestmark = pytest.mark.integration
@@ -102,8 +102,8 @@ def test_the_manifest_agrees_with_the_files(built: Path) -> None:
 
 
 def test_the_same_bytes_in_two_clones(built: Path, tmp_path: Path) -> None:
-    """Other umask, zone, locale, hash seed, folder, number of jobs, and a file system in memory where there is one."""
-    memory = Path("/dev/shm")  # noqa: S108
+    """Other umask, zone, locale, hash seed, folder, number of jobs; in memory where there is one."""
+    memory = Path("/dev/shm")
     place = memory if memory.is_dir() and os.access(memory, os.W_OK) else tmp_path
     other = place / f"layerkit-test-{os.getpid()}" / "another clone"
     try:
@@ -197,7 +197,7 @@ def test_no_file_is_compiled_again(opt: Path, read_only: list[str], python312: I
     origins = [line for line in seen.splitlines() if line.startswith("# code object from") and str(opt) in line]
     assert len(origins) > 60
     assert not [line for line in origins if not line.rstrip("'").endswith(".pyc")]
-    assert not [path for path in opt.rglob("*.pyc.*")]
+    assert not list(opt.rglob("*.pyc.*"))
 
 
 def test_sources_alone_and_bytecode_alone_work_too(tmp_path: Path, python312: Interpreter) -> None:
@@ -255,7 +255,7 @@ def test_the_committed_lock_fits(tmp_path: Path) -> None:
 
 def test_pandas_is_the_same_with_any_number_of_jobs(tmp_path: Path, python312: Interpreter) -> None:
     """1,500 modules, extensions for another architecture, and the time to see two builds disagree."""
-    found = []
+    found: list[str] = []
     for jobs in ("1", "3"):
         folder = tmp_path / jobs
         folder.mkdir()

@@ -82,7 +82,8 @@ def test_rungs_that_uv_does_not_name(index: Index, tmp_path: Path, rung: int) ->
 
 def test_uv_knows_every_platform(tmp_path: Path) -> None:
     for rung in wheels.RUNGS:
-        uv.run(["pip", "install", "--dry-run", "--target", "t", "--python-platform", f"aarch64-manylinux_2_{rung}", "--no-index", "-r", "/dev/null"], cwd=tmp_path)  # fmt: skip
+        platform = ["--python-platform", f"aarch64-manylinux_2_{rung}"]
+        uv.run(["pip", "install", "--dry-run", "--target", "t", *platform, "-r", "/dev/null"], cwd=tmp_path)
 
 
 def test_no_wheel_tells_what_there_is_and_the_cure(index: Index, tmp_path: Path) -> None:

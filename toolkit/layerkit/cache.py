@@ -7,19 +7,20 @@ later run removes.  Deleting the cache is always safe.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
 from layerkit.archive import BuiltPart, read_part
 from layerkit.files import disk_errors
 
-ABANDONED = 24 * 3600  # seconds after which a temporary folder of another machine's process is surely dead
+ABANDONED = 24 * 3600  # seconds after which a half-written part is surely nobody's any more
 UNUSED = 90 * 24 * 3600  # seconds after which a part that no build read is dropped
 
 
@@ -54,7 +55,7 @@ class Cache:
         file = self._file(key)
         with disk_errors(self.folder):
             file.parent.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(prefix=".", suffix=f".{os.getpid()}", dir=file.parent)
+            handle, name = tempfile.mkstemp(prefix=".", dir=file.parent)
             try:
                 with os.fdopen(handle, "wb") as temporary:
                     write(temporary)
@@ -65,38 +66,44 @@ class Cache:
 
     @contextmanager
     def workspace(self) -> Iterator[Path]:
-        """A temporary folder, on the cache's file system so that uv can link instead of copy."""
+        """A temporary folder, on the cache's file system so that uv can link instead of copy.
+
+        It is locked while it is used.  A lock goes with its process, however that ends, and is seen across
+        containers that share the cache; so a folder without a lock is one that a kill left behind.
+        """
         top = self.folder / "tmp"
         with disk_errors(self.folder):
             top.mkdir(parents=True, exist_ok=True)
-            self._tidy(top)
-            folder = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=top))
+            with _locked(top):
+                self._tidy(top)
+                folder = Path(tempfile.mkdtemp(dir=top))
+                lock = os.open(folder, os.O_RDONLY)
+                fcntl.flock(lock, fcntl.LOCK_SH)
         try:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+            os.close(lock)
 
     def _tidy(self, top: Path) -> None:
         """Remove what killed processes left, and parts that no build has read for long."""
-        now = time.time()
         for item in top.iterdir():
-            pid = item.name.partition("-")[0]
-            if not (pid.isdigit() and _alive(int(pid))) or now - item.stat().st_mtime > ABANDONED:
+            with suppress(BlockingIOError), _locked(item, fcntl.LOCK_NB):
                 shutil.rmtree(item, ignore_errors=True)
+        now = time.time()
         for file in self.folder.glob("parts/*/*"):
-            try:
+            with suppress(FileNotFoundError):  # another process was here first
                 age = now - file.stat().st_mtime
                 if age > UNUSED or (file.name.startswith(".") and age > ABANDONED):
                     file.unlink()
-            except FileNotFoundError:
-                continue  # another process was here first
 
 
-def _alive(pid: int) -> bool:
+@contextmanager
+def _locked(folder: Path, flags: int = 0) -> Iterator[None]:
+    """Alone in `folder`; with LOCK_NB, BlockingIOError when somebody else is there."""
+    handle = os.open(folder, os.O_RDONLY)
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+        fcntl.flock(handle, fcntl.LOCK_EX | flags)
+        yield
+    finally:
+        os.close(handle)

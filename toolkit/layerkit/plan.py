@@ -82,10 +82,12 @@ def make(
     if layer.source:
         parts.append(_part(layer, target, compiler, source=layer.source, project=layers.root))
     if not parts:
+        used = ", ".join(layers.used_by(layer.key))
+        why = f"the layers it uses ({used}) hold all it needs" if used else "no requirement of it applies"
         raise ContentError(
-            f"nothing is left to pack: the layers it uses ({', '.join(layers.used_by(layer.key))}) hold all it needs",
+            f"nothing is left to pack for {target.label}: {why}",
             where=f"layers.{layer.key}",
-            cure="remove the layer, or what it uses",
+            cure="remove the layer, or what it uses, or the target",
         )
     return LayerPlan(layer=layer, target=target, file=file_name(layer, target), parts=tuple(parts))
 
