@@ -202,12 +202,14 @@ class _Loader:
 
     @staticmethod
     def _names(layers: dict[str, Layer], declared: dict[str, Value]) -> None:
-        first: dict[str, str] = {}
+        """No two layers have one name; nor names that are one file on a file system that folds case."""
+        first: dict[str, Layer] = {}
         for key, layer in layers.items():
-            other = first.setdefault(layer.name, key) if layer.name else key
-            if other != key:
+            other = first.setdefault(layer.name.lower(), layer) if layer.name else layer
+            if other is not layer:
                 value = declared[key].entries().get("name", declared[key])
-                value.wrong(f"{layer.name!r} is the name in AWS of the layer {other!r}, too")
+                but_case = "" if other.name == layer.name else f" (as {other.name!r})"
+                value.wrong(f"{layer.name!r} is the name in AWS of the layer {other.key!r}, too{but_case}")
 
     def _function(self, key: str, value: Value, layers: dict[str, Layer]) -> Function:
         fields = value.fields(FUNCTION)

@@ -1,0 +1,691 @@
+"""Good and bad layers.yaml as data: what the parser (test_schema, test_config) and the schema are held against.
+
+A bad example says whether the schema sees its mistake, too: a schema sees one value at a time, and JSON alone,
+so it cannot see other layers, folders, or what YAML's reader has already thrown away.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from textwrap import indent
+
+
+@dataclass(frozen=True)
+class Good:
+    name: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Bad:
+    name: str
+    text: str
+    problems: tuple[tuple[int, str, str], ...]  # line, path and a part of the message, in the order they are told in
+    seen: bool = True  # by the schema, at least one of them
+
+
+# What a schema cannot see, by the parser's words.
+UNSEEN = (
+    "there is no layer",
+    "the layers use each other in a circle",
+    "is not built for",
+    "is the name in AWS of the layer",
+    "there is no folder",
+    "is a file, not a folder",
+    "is a link that leads out",
+    "is the project's own folder",
+    "(first on line",  # the first of two equal keys
+    "a key must be text",  # in JSON each is
+    "<< is not read here",
+    "not a timestamp",
+    "not a YAML tag",
+    "is not a requirement: ",  # all but its beginning
+)
+
+
+def write(folder: Path, text: str | bytes) -> Path:
+    """A project in `folder` with this layers.yaml and all that the examples name as their source."""
+    project = folder / "project"
+    (project / "code" / "inner").mkdir(parents=True)
+    (project / "file.txt").touch()
+    for name, leads_to in {"alias": "code", "outside": "..", "nowhere": "missing", "circle": "circle"}.items():
+        (project / name).symlink_to(leads_to)
+    path = project / "layers.yaml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+def layer(text: str) -> str:
+    """A file whose one layer, `a`, is not empty and has these lines, the first of them on line 5."""
+    return "version: 1\nlayers:\n  a:\n    source: code\n" + indent(text, "    ") + "\n"
+
+
+def top(text: str) -> str:
+    """A file with one layer, `a`, and these lines, the first of them on line 3."""
+    return "version: 1\nlayers: {a: {source: code}}\n" + text + "\n"
+
+
+def layers(*lines: str) -> str:
+    """A file with these layers, the first on line 3."""
+    return "version: 1\nlayers:\n" + "".join(f"  {line}\n" for line in lines)
+
+
+def bad(name: str, text: str, *problems: tuple[int, str, str], seen: bool = True) -> Bad:
+    return Bad(name, text, problems, seen)
+
+
+GOOD = [
+    Good("smallest", top("")),
+    Good("requirements alone", layers("a: {requirements: [Flask]}")),
+    Good("no requirements, but a source", layer("requirements: []")),
+    Good(
+        "everything",
+        """\
+version: 1
+defaults:
+  runtimes: [python3.10, python3.11, python3.12, python3.13, python3.14]
+  architectures: [arm64, x86_64]
+  license: MIT
+  bytecode: unchecked-hash
+  prune: [tests, stubs, sources]
+layers:
+  base:
+    name: _base-layer
+    description: "What all have: 100 %"
+    requirements:
+      - Flask[async]>=3.1,<4 ; python_version >= '3.12'
+      - werkzeug
+  top:
+    uses: [base]
+    source: ./code/inner
+    license: none
+    bytecode: only
+    prune: []
+    runtimes: [python3.12]
+    architectures: [x86_64]
+functions:
+  hello: {source: code, handler: app/main.handler, layers: [base, top]}
+  bare: {layers: []}
+publish:
+  regions: [us-east-1, us-gov-west-1, eusc-de-east-1]
+  share: {accounts: ["012345678901", 123456789012], organization: o-abcde12345}
+""",
+    ),
+    Good("flow items that YAML splits", layers("a: {requirements: [Flask>=3.1,<4,~=3.1.2, Jinja2 ==3.*]}")),
+    Good("one distribution twice", layers("a: {requirements: [Flask>=3, Flask<4, Flask>=3]}")),
+    Good(
+        "requirements in every form",
+        layers("a: {requirements: ['F>=1,', 'F (>=1)', ' F ', 'F[x , y]==1.*', 'F;os_name==\"posix\"', F===1]}"),
+    ),
+    Good("a link that stays inside", layers("a: {source: alias/inner}")),
+    Good(
+        "anchors and aliases",
+        layers(
+            "a: {source: code, runtimes: &new [python3.13], description: &text x}",
+            "b: {source: code, runtimes: *new, license: *text}",
+            "c: &whole {requirements: [x]}",
+        )
+        + "functions: {f: {layers: &all [a, b]}, g: {layers: *all}}\n",
+    ),
+    Good("a runtime of next year", layer("runtimes: [python3.15, python3.99]")),
+    Good("fifteen runtimes", layer(f"runtimes: [{', '.join(f'python3.{minor}' for minor in range(10, 25))}]")),
+    Good("longest texts", layer(f"name: {'n' * 140}\ndescription: {'d' * 256}\nlicense: {'é' * 512}")),
+    Good("longest key", layers(f"{'k' * 140}: {{source: code}}")),
+    Good(
+        "five layers",
+        layers(*(f"{key}: {{source: code}}" for key in "abcde")) + "functions: {f: {layers: [e, d, c, b, a]}}\n",
+    ),
+    Good(
+        "layers that use one another",
+        layers("a: {source: code, uses: [b, c]}", "b: {source: code, uses: [c]}", "c: {source: code}"),
+    ),
+    Good("share public", top("publish: {share: public}")),
+    Good("share private", top("publish: {share: private, regions: []}")),
+    Good("share with an organization", top("publish: {share: {organization: o-abcdefghij}}")),
+    Good("empty sections", top("defaults: {}\nfunctions: {}\npublish: {}")),
+]
+
+KNOWN = "known: python3.10, python3.11, python3.12, python3.13, python3.14"
+
+BAD = [
+    # the file as a whole
+    bad("a list", "- version: 1\n", (1, "", "must be a mapping, not a list")),
+    bad("a text", "layers\n", (1, "", "must be a mapping, not text (layers)")),
+    bad("only a null", "---\n~\n", (2, "", "must be a mapping, not nothing")),
+    bad("nothing declared", "{}\n", (1, "", "'version' is missing"), (1, "", "'layers' is missing")),
+    bad("no version", "layers: {a: {source: code}}\n", (1, "", "write version: 1")),
+    bad(
+        "another version",
+        "version: 2\nlayers: {a: {source: code}}\n",
+        (1, "version", "not a number (2): this layerkit reads"),
+    ),
+    bad(
+        "version as text",
+        "version: '1'\nlayers: {a: {source: code}}\n",
+        (1, "version", "must be the number 1, not text (1)"),
+    ),
+    bad("layers missing", "version: 1\n", (1, "", "the key 'layers' is missing")),
+    bad(
+        "no layer", "version: 2\nlayers: {}\n", (1, "version", "not a number (2)"), (2, "layers", "declares no layer")
+    ),
+    bad(
+        "unknown key at the top",
+        top("function: {}"),
+        (3, "function", "unknown key 'function'; did you mean 'functions'?"),
+    ),
+    bad(
+        "unknown key unlike any",
+        top("x-base: 1"),
+        (3, "x-base", "known: version, defaults, layers, functions, publish"),
+    ),
+    bad(
+        "key twice at the top",
+        top("publish: {}\npublish: {}"),
+        (4, "publish", "the key 'publish' is here twice (first on line 3)"),
+        seen=False,
+    ),
+    bad(
+        "key twice in a layer",
+        layer("license: MIT\nlicense: MIT"),
+        (6, "layers.a.license", "here twice (first on line 5)"),
+        seen=False,
+    ),
+    bad(
+        "layer twice",
+        "version: 1\nlayers:\n  a:\n    source: code\n  a:\n    source: code\n",
+        (5, "layers.a", "the key 'a' is here twice (first on line 3)"),
+        seen=False,
+    ),
+    bad(
+        "keys that are not text",
+        layer("1: x\nno: x\n~: x\n? [x]\n: x"),
+        (5, "layers.a", "a key must be text, not a number (1)"),
+        (6, "layers.a", "not a yes/no value (no)"),
+        (7, "layers.a", "not nothing"),
+        (8, "layers.a", "not a list"),
+        seen=False,
+    ),
+    bad(
+        "layer with a number as key",
+        layers("3: {source: code}"),
+        (3, "layers", "a key must be text, not a number (3)"),
+        seen=False,
+    ),
+    bad(
+        "merge key",
+        layers("a: &a {source: code}", "b:", "  <<: *a", "  source: code"),
+        (5, "layers.b", "<< is not read here; what several layers share stands under defaults"),
+        seen=False,
+    ),
+    # wrong types
+    bad(
+        "sections of the wrong type",
+        "version: [1]\ndefaults: []\nlayers: a\nfunctions: [f]\npublish:\n",
+        (1, "version", "must be the number 1, not a list"),
+        (2, "defaults", "must be a mapping, not a list"),
+        (3, "layers", "must be a mapping of layers, not text (a)"),
+        (4, "functions", "must be a mapping of functions, not a list"),
+        (5, "publish", "must be a mapping, not nothing"),
+    ),
+    bad(
+        "layers of the wrong type",
+        layers("a: [Flask]", "b:", "c: Flask", "d: {}"),
+        (3, "layers.a", "must be a mapping, not a list"),
+        (4, "layers.b", "must be a mapping, not nothing"),
+        (5, "layers.c", "must be a mapping, not text (Flask)"),
+        (6, "layers.d", "the layer is empty"),
+    ),
+    bad(
+        "texts of the wrong type",
+        layer("name: 1\ndescription: [x]\nlicense: 2.0\nbytecode: true"),
+        (5, "layers.a.name", "must be a layer name, not a number (1)"),
+        (6, "layers.a.description", "must be text, not a list"),
+        (7, "layers.a.license", "must be text, not a number (2.0)"),
+        (8, "layers.a.bytecode", "'true' is not a kind of bytecode; known: unchecked-hash, none, only"),
+    ),
+    bad(
+        "texts that are missing",
+        layer("name:\ndescription: ~\nlicense: null\nbytecode:"),
+        (5, "layers.a.name", "must be a layer name, not nothing"),
+        (6, "layers.a.description", "must be text, not nothing"),
+        (7, "layers.a.license", "must be text, not nothing"),
+        (8, "layers.a.bytecode", "nothing is not a kind of bytecode"),
+    ),
+    bad(
+        "a date as text",
+        layer("description: 2026-11-21"),
+        (5, "layers.a.description", "must be text, not a timestamp (2026-11-21)"),
+        seen=False,
+    ),
+    bad(
+        "lists of the wrong type",
+        layer("requirements: Flask\nuses: {a: b}\nruntimes: python3.12\narchitectures: arm64\nprune:"),
+        (5, "layers.a.requirements", "must be a list of requirements: [Flask], not text (Flask)"),
+        (6, "layers.a.uses", "must be a list of layers, not a mapping"),
+        (7, "layers.a.runtimes", "must be a list of runtimes: [python3.12], not text (python3.12)"),
+        (8, "layers.a.architectures", "must be a list of architectures: [arm64], not text (arm64)"),
+        (9, "layers.a.prune", "must be a list of groups of files, not nothing"),
+    ),
+    bad(
+        "items of the wrong type",
+        layer("requirements: [1, [x]]\nuses: [1, ~]\nruntimes: [{}, 312]\narchitectures: [64]\nprune: [no]"),
+        (5, "layers.a.requirements[0]", "must be a requirement, as Flask>=3.1, not a number (1)"),
+        (5, "layers.a.requirements[1]", "not a list"),
+        (6, "layers.a.uses[0]", "must be a layer's key, not a number (1)"),
+        (6, "layers.a.uses[1]", "not nothing"),
+        (7, "layers.a.runtimes[0]", "must be a runtime of Lambda, as python3.12, not a mapping"),
+        (7, "layers.a.runtimes[1]", "not a number (312)"),
+        (8, "layers.a.architectures[0]", "'64' is not an architecture of Lambda; known: arm64, x86_64"),
+        (9, "layers.a.prune[0]", "'no' is not a group of files; known: tests, stubs, sources"),
+    ),
+    bad(
+        "items without text",
+        layer("requirements: ['']\nuses: ['']\nruntimes: ['']"),
+        (5, "layers.a.requirements[0]", "'' is not a requirement"),
+        (6, "layers.a.uses[0]", "'' is not a layer's key"),
+        (7, "layers.a.runtimes[0]", "'' is not a runtime"),
+    ),
+    # settings
+    bad(
+        "unknown key in a layer",
+        layer("require:\n  - Flask"),
+        (5, "layers.a.require", "unknown key 'require'; did you mean 'requirements'?"),
+    ),
+    bad(
+        "unknown key in defaults",
+        top("defaults: {name: x}"),
+        (3, "defaults.name", "unknown key 'name'; known: runtimes, architectures"),
+    ),
+    bad(
+        "runtime for runtimes",
+        layer("runtime: 3.12"),
+        (5, "layers.a.runtime", "unknown key 'runtime'; write runtimes: [python3.12]"),
+    ),
+    bad(
+        "architecture for architectures",
+        top("defaults:\n  architecture: arm64"),
+        (4, "defaults.architecture", "write architectures: [arm64]"),
+    ),
+    bad(
+        "runtimes as numbers",
+        layer("runtimes: [3.12, '3.13', 3.10, 3.6]"),
+        (5, "layers.a.runtimes[0]", "3.12 is not a runtime of Lambda; write python3.12"),
+        (5, "layers.a.runtimes[1]", "write python3.13"),
+        (5, "layers.a.runtimes[2]", "write python3.10"),
+        (5, "layers.a.runtimes[3]", f"'python3.6' is not a runtime that layers can be built for; {KNOWN}"),
+    ),
+    bad(
+        "runtimes that layers cannot be built for",
+        layer(
+            "runtimes:\n  - nodejs22.x\n  - python3.6\n  - python3.9\n  - python2.7\n  - python3.012\n  - python3.100"
+        ),
+        (6, "layers.a.runtimes[0]", f"'nodejs22.x' is not a runtime that layers can be built for; {KNOWN}"),
+        *((7 + i, f"layers.a.runtimes[{1 + i}]", KNOWN) for i in range(5)),
+    ),
+    bad(
+        "runtimes in other scripts' digits",
+        layer("runtimes: [python3.१२, python3.९९]"),
+        (5, "layers.a.runtimes[0]", "is not a runtime"),
+        (5, "layers.a.runtimes[1]", "is not a runtime"),
+    ),
+    bad(
+        "runtimes misspelt",
+        layer("runtimes: [Python3.12, pyhton3.13]"),
+        (5, "layers.a.runtimes[0]", "did you mean 'python3.12'?"),
+        (5, "layers.a.runtimes[1]", "did you mean 'python3.13'?"),
+    ),
+    bad(
+        "no runtimes, no architectures",
+        layer("runtimes: []\narchitectures: []"),
+        (5, "layers.a.runtimes", "names no runtime"),
+        (6, "layers.a.architectures", "names no architecture"),
+    ),
+    bad(
+        "sixteen runtimes",
+        layer(f"runtimes: [{', '.join(f'python3.{minor}' for minor in range(10, 26))}]"),
+        (5, "layers.a.runtimes", "has 16 runtimes; AWS takes at most 15"),
+    ),
+    bad(
+        "architectures as others spell them",
+        layer("architectures: [aarch64, AMD64, x86-64, x64, ARM64, mips]"),
+        (5, "layers.a.architectures[0]", "'aarch64' is not an architecture of Lambda; write arm64"),
+        (5, "layers.a.architectures[1]", "'AMD64' is not an architecture of Lambda; write x86_64"),
+        (5, "layers.a.architectures[2]", "write x86_64"),
+        (5, "layers.a.architectures[3]", "write x86_64"),
+        (5, "layers.a.architectures[4]", "did you mean 'arm64'?"),
+        (5, "layers.a.architectures[5]", "known: arm64, x86_64"),
+    ),
+    bad(
+        "settings twice",
+        layer("runtimes: [python3.12, python3.12]\narchitectures: [arm64, arm64]\nprune: [tests, tests]"),
+        (5, "layers.a.runtimes[1]", "'python3.12' is here twice"),
+        (6, "layers.a.architectures[1]", "'arm64' is here twice"),
+        (7, "layers.a.prune[1]", "'tests' is here twice"),
+    ),
+    bad(
+        "mistakes in defaults count once",
+        layers("a: {source: code, license: MIT}", "b: {source: code}", "c: {source: code}")
+        + "defaults: {license: 3, bytecode: all}\n",
+        (6, "defaults.license", "must be text"),
+        (6, "defaults.bytecode", "'all' is not a kind of bytecode"),
+    ),
+    bad(
+        "mistakes in defaults that every layer overrides",
+        layer("runtimes: [python3.12]\nlicense: MIT") + "defaults: {license: 3, runtimes: [3.12]}\n",
+        (7, "defaults.runtimes[0]", "write python3.12"),
+        (7, "defaults.license", "must be text"),
+    ),
+    # names and limits of AWS
+    bad(
+        "names that AWS refuses",
+        layers(
+            "a: {source: code, name: my.layer}",
+            f"b: {{source: code, name: {'n' * 141}}}",
+            "c: {source: code, name: ''}",
+            "d: {source: code, name: größe}",
+        ),
+        (3, "layers.a.name", "'my.layer' is not a layer name: AWS takes letters, digits, - and _, at most 140"),
+        (4, "layers.b.name", "at most 140"),
+        (5, "layers.c.name", "'' is not a layer name"),
+        (6, "layers.d.name", "'größe' is not a layer name"),
+    ),
+    bad(
+        "keys that are no names",
+        layers("a.b: {source: code}", f"{'k' * 141}: {{source: code}}", "'': {source: code}", "-a: {source: code}"),
+        *(
+            (line, path, "a layer's key is at most 140 letters, digits, - and _")
+            for line, path in ((3, "layers.a.b"), (4, f"layers.{'k' * 141}"), (5, "layers."), (6, "layers.-a"))
+        ),
+    ),
+    bad(
+        "texts too long for AWS",
+        layer(f"description: {'d' * 257}\nlicense: {'l' * 513}"),
+        (5, "layers.a.description", "has 257 characters; AWS takes at most 256"),
+        (6, "layers.a.license", "has 513 characters; AWS takes at most 512"),
+    ),
+    bad(
+        "one name for two layers",
+        layers(
+            "a: {source: code, name: same}",
+            "b:",
+            "  source: code",
+            "  name: same",
+            "c: {source: code, name: d}",
+            "d: {source: code}",
+            "E: {source: code}",
+            "e: {source: code}",
+        ),
+        (6, "layers.b.name", "'same' is the name in AWS of the layer 'a', too"),
+        (8, "layers.d", "'d' is the name in AWS of the layer 'c', too"),
+        (10, "layers.e", "'e' is the name in AWS of the layer 'E', too (as 'E')"),
+        seen=False,
+    ),
+    bad(
+        "empty layers",
+        layers("a: {name: x}", "b:", "  license: MIT", "  requirements: []"),
+        (3, "layers.a", "the layer is empty, which AWS refuses"),
+        (4, "layers.b", "the layer is empty"),
+    ),
+    # uses
+    bad(
+        "uses of no layer",
+        layers(
+            "first: {source: code, uses: [frist]}", "b:", "  source: code", "  uses:", "    - first", "    - other"
+        ),
+        (3, "layers.first.uses[0]", "there is no layer 'frist'; did you mean 'first'?"),
+        (8, "layers.b.uses[1]", "there is no layer 'other'; known: first, b"),
+        seen=False,
+    ),
+    bad(
+        "uses itself",
+        layers("a: {source: code, uses: [a]}"),
+        (3, "layers.a.uses", "the layers use each other in a circle: a -> a"),
+        seen=False,
+    ),
+    bad(
+        "uses in a circle",
+        layers(
+            "x: {source: code, uses: [a]}",
+            "a: {source: code, uses: [b]}",
+            "b: {source: code, uses: [c]}",
+            "c: {source: code, uses: [a]}",
+        ),
+        (4, "layers.a.uses", "in a circle: a -> b -> c -> a"),
+        seen=False,
+    ),
+    bad(
+        "uses in two circles",
+        layers("a: {source: code, uses: [b]}", "b: {source: code, uses: [a]}", "c: {source: code, uses: [c]}"),
+        (3, "layers.a.uses", "in a circle: a -> b -> a"),
+        (5, "layers.c.uses", "in a circle: c -> c"),
+        seen=False,
+    ),
+    bad(
+        "uses twice",
+        layers("a: {source: code}", "b: {source: code, uses: [a, a]}"),
+        (4, "layers.b.uses[1]", "'a' is here twice"),
+    ),
+    bad(
+        "uses a layer for fewer targets",
+        layers(
+            "a: {source: code}",
+            "b: {source: code, uses: [a], runtimes: [python3.12, python3.13], architectures: [x86_64, arm64]}",
+        ),
+        (
+            4,
+            "layers.b.uses",
+            "the layer 'a' is not built for python3.12-x86_64, python3.13-arm64, python3.13-x86_64, which 'b' is",
+        ),
+        seen=False,
+    ),
+    bad(
+        "uses a layer whose targets are wrong",
+        layers(
+            "a: {source: code, runtimes: [3.13]}",
+            "b: {source: code, runtimes: [python3.6]}",
+            "c: {source: code, uses: [a, b], runtimes: [python3.13]}",
+        ),
+        (3, "layers.a.runtimes[0]", "write python3.13"),
+        (4, "layers.b.runtimes[0]", "'python3.6' is not"),
+    ),
+    # sources
+    bad(
+        "sources outside the project",
+        layers(
+            "a: {source: ../x}",
+            "b: {source: /x}",
+            "c: {source: code/../../x}",
+            "d: {source: ..}",
+            "e: {source: ''}",
+            'f: {source: "a\\0b"}',
+        ),
+        *(
+            (3 + i, f"layers.{key}.source", "is not a folder: write it relative to layers.yaml, without ..")
+            for i, key in enumerate("abcdef")
+        ),
+    ),
+    bad(
+        "sources that are no folder of the project",
+        layers(
+            "a: {source: outside}",
+            "b: {source: missing}",
+            "c: {source: file.txt}",
+            "d: {source: .}",
+            "e: {source: nowhere}",
+            "f: {source: circle}",
+            f"g: {{source: {'x' * 5000}}}",
+            "h: {source: file.txt/x}",
+        ),
+        (3, "layers.a.source", "'outside' is a link that leads out of the project"),
+        (4, "layers.b.source", "there is no folder 'missing'"),
+        (5, "layers.c.source", "'file.txt' is a file, not a folder"),
+        (6, "layers.d.source", "'.' is the project's own folder; name one inside it"),
+        (7, "layers.e.source", "there is no folder 'nowhere'"),
+        (8, "layers.f.source", "there is no folder 'circle'"),
+        (9, "layers.g.source", "there is no folder"),
+        (10, "layers.h.source", "there is no folder"),
+        seen=False,
+    ),
+    # requirements
+    bad(
+        "requirements that are none",
+        layer("requirements:\n  - Flask 3\n  - ./code\n  - -r requirements.txt\n  - '<4'"),
+        (6, "layers.a.requirements[0]", "'Flask 3' is not a requirement: "),
+        (7, "layers.a.requirements[1]", "'./code' is not a requirement: "),
+        (8, "layers.a.requirements[2]", "'-r requirements.txt,<4' is not a requirement: "),
+    ),
+    bad(
+        "requirements that a pattern takes",
+        layer("requirements: [Flask>=3.x, 'Flask>=3;java', Flask=>3, Flask->=3]"),
+        (5, "layers.a.requirements[0]", "'Flask>=3.x' is not a requirement"),
+        (5, "layers.a.requirements[1]", "is not a requirement"),
+        (5, "layers.a.requirements[2]", "is not a requirement"),
+        (5, "layers.a.requirements[3]", "is not a requirement"),
+    ),
+    bad(
+        "versions without a distribution",
+        layer("requirements: ['>=3.1']"),
+        (5, "layers.a.requirements[0]", "'>=3.1' is not a requirement"),
+        seen=False,
+    ),
+    bad(
+        "requirements by URL",
+        layer(
+            "requirements:\n  - x @ https://user:secret@example.com/x.whl\n"
+            "  - git+https://secret@example.com/x\n  - x @ file:///x"
+        ),
+        *((6 + i, f"layers.a.requirements[{i}]", "is a URL; layers are locked from an index") for i in range(3)),
+    ),
+    bad(
+        "a comparison that YAML takes for a tag",
+        layer("requirements: [Flask<4,!=3.1.2,<5]"),
+        (5, "layers.a.requirements[1]", "not a YAML tag (!=3.1.2); quote a text that begins with !"),
+        seen=False,
+    ),
+    # functions
+    bad(
+        "functions without layers",
+        top("functions:\n  f: {handler: a.b}\n  g:\n  h: {layers: a}"),
+        (4, "functions.f", "the key 'layers' is missing"),
+        (5, "functions.g", "must be a mapping, not nothing"),
+        (5, "functions.g", "the key 'layers' is missing"),
+        (6, "functions.h.layers", "must be a list of layers: [a], not text (a)"),
+    ),
+    bad(
+        "function with unknown layers",
+        top("functions:\n  f:\n    layers:\n      - a\n      - aa\n      - other"),
+        (7, "functions.f.layers[1]", "there is no layer 'aa'; did you mean 'a'?"),
+        (8, "functions.f.layers[2]", "there is no layer 'other'; known: a"),
+        seen=False,
+    ),
+    bad(
+        "function with six layers",
+        layers(*(f"{key}: {{source: code}}" for key in "abcdef")) + "functions: {f: {layers: [a, b, c, d, e, f]}}\n",
+        (9, "functions.f.layers", "has 6 layers; AWS takes at most 5"),
+    ),
+    bad(
+        "function with one layer twice",
+        top("functions: {f: {layers: [a, a]}}"),
+        (3, "functions.f.layers[1]", "'a' is here twice"),
+    ),
+    bad(
+        "function with an unknown key",
+        top("functions: {f: {layers: [a], runtime: python3.12}}"),
+        (3, "functions.f.runtime", "unknown key 'runtime'; known: source, handler, layers"),
+    ),
+    bad(
+        "handlers that are none",
+        top(
+            "functions:\n"
+            "  f: {layers: [a], handler: main}\n"
+            "  g: {layers: [a], handler: 'main:app'}\n"
+            "  h: {layers: [a], handler: a..1}\n"
+            "  i: {layers: [a], source: ../x}"
+        ),
+        (4, "functions.f.handler", "'main' is not a handler: write module.function"),
+        (5, "functions.g.handler", "'main:app' is not a handler"),
+        (6, "functions.h.handler", "'a..1' is not a handler"),
+        (7, "functions.i.source", "'../x' is not a folder"),
+    ),
+    # publish
+    bad(
+        "regions that are none",
+        top("publish:\n  regions: [us, US-EAST-1, us-east-1a, us-east-1, us-east-1, 1, '']"),
+        (4, "publish.regions[4]", "'us-east-1' is here twice"),
+        (4, "publish.regions[0]", "'us' is not an AWS region"),
+        (4, "publish.regions[1]", "is not an AWS region"),
+        (4, "publish.regions[2]", "is not an AWS region"),
+        (4, "publish.regions[5]", "must be an AWS region, not a number (1)"),
+        (4, "publish.regions[6]", "'' is not an AWS region"),
+    ),
+    bad(
+        "share misspelt",
+        top("publish: {share: Public}"),
+        (
+            3,
+            "publish.share",
+            "'Public' is not private, public, {accounts: [...]} or {organization: o-...}; did you mean 'public'?",
+        ),
+    ),
+    bad("share with nothing", top("publish: {share: }"), (3, "publish.share", "nothing is not private, public,")),
+    bad(
+        "share as a list",
+        top("publish: {share: ['123456789012']}"),
+        (3, "publish.share", "a list is not private, public,"),
+    ),
+    bad(
+        "share with nobody",
+        top("publish: {share: {}}"),
+        (3, "publish.share", "names neither accounts nor an organization; write private"),
+    ),
+    bad(
+        "share with no accounts",
+        top("publish: {share: {accounts: []}}"),
+        (3, "publish.share.accounts", "names no account"),
+    ),
+    bad(
+        "share with an unknown key",
+        top("publish: {share: {account: ['123456789012']}}"),
+        (3, "publish.share.account", "did you mean 'accounts'?"),
+    ),
+    bad(
+        "accounts that are none",
+        top("publish: {share: {accounts: [12345, '12345678901x', [], '１２３４５６７８９０１２']}}"),
+        *((3, f"publish.share.accounts[{i}]", "is not the number of an account: 12 digits") for i in range(4)),
+    ),
+    bad(
+        "account twice",
+        top("publish: {share: {accounts: ['123456789012', '123456789012']}}"),
+        (3, "publish.share.accounts[1]", "'123456789012' is here twice"),
+    ),
+    bad(
+        "organization that is none",
+        top("publish: {share: {organization: o-ABC}}"),
+        (3, "publish.share.organization", "'o-ABC' is not an organization's id: o- and 10 to 32"),
+    ),
+    bad(
+        "many mistakes at once",
+        """\
+version: 1
+publish: {share: everyone}
+functions:
+  hello: {layers: [flask, falsk]}
+defaults:
+  architectures: [amd64]
+layers:
+  flask:
+    nmae: flask
+    requirements: [Flask>=3.1,<4]
+    runtimes: [3.12]
+  empty:
+    description: nothing
+""",
+        (2, "publish.share", "'everyone' is not private"),
+        (4, "functions.hello.layers[1]", "did you mean 'flask'?"),
+        (6, "defaults.architectures[0]", "write x86_64"),
+        (9, "layers.flask.nmae", "did you mean 'name'?"),
+        (11, "layers.flask.runtimes[0]", "write python3.12"),
+        (12, "layers.empty", "the layer is empty"),
+    ),
+]
