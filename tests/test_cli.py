@@ -221,6 +221,19 @@ def test_a_used_up_disk_is_told_and_dist_stays(ready: Path, tmp_path: Path, monk
     assert {path.name: path.read_bytes() for path in (ready.parent / "dist").iterdir()} == before
 
 
+def test_a_folder_that_may_not_be_written(ready: Path, tmp_path: Path) -> None:
+    layerkit("lock")
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o500)
+    # root without the power to pass over modes is as anybody
+    powerless = ["setpriv", "--bounding-set=-dac_override"] if os.geteuid() == 0 else []
+    command = [*powerless, sys.executable, "-m", "layerkit", "build", "--output", str(closed / "dist")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 10, done.stderr
+    assert f"{closed}: may not be written; nothing that was there before is lost" in done.stderr
+    assert list(closed.iterdir()) == []
+
+
 def test_names_without_upgrade_are_a_usage_error() -> None:
     done = layerkit("lock", "flask")
     assert done.returncode == 2
