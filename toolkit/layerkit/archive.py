@@ -19,7 +19,9 @@ from typing import IO
 from layerkit.errors import ContentError
 from layerkit.model import PartRecord, TreeFile
 
-LEVEL = 9  # of libdeflate; 10 and above save another 2 % for three times the time
+# Of libdeflate.  Measured on pandas and numpy (144 MB): 6 packs to 42.2 MB in 1.2 s, 8 to 41.8 MB in 2.4 s, 10 to
+# 40.9 MB in 10 s; zlib's 9 to 42.2 MB in 11 s.
+LEVEL = 8
 FOLDER = "python/"  # in the zip; Lambda unpacks a layer into /opt, and /opt/python is on sys.path
 RECORD = ".layerkit.json"  # a part's own entry, never in a layer
 MOST_ENTRIES = 0xFFFF  # without zip64, which Lambda does not need: a layer is at most 250 MB
