@@ -12,7 +12,7 @@ import sys
 import time
 import zipfile
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from layerkit import pipeline
 from layerkit.builders.wheels import WheelsBuilder
 from layerkit.cache import Cache
 from layerkit.errors import ConfigError, ContentError, LayerkitError, LockError, WheelMissing
+from layerkit.model import Pin, Target
 from layerkit.pipeline import BuildRequest, LayerResult
 from wheelhouse import Index, make_sdist, make_wheel
 
@@ -423,3 +424,28 @@ def test_a_build_that_is_stopped_at_any_moment_leaves_dist_whole(
             assert not list((tmp_path / f"kill-cache-{n}").glob("tmp/*"))
             assert process.returncode in (0, 130, -way)
     assert stopped
+
+
+class EditedMeanwhile(WheelsBuilder):
+    """Somebody saves a file of the source while the distributions are installed."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def install(self, pins: Sequence[Pin], target: Target, into: Path) -> Mapping[Pin, Path]:
+        self.file.write_text("saved = 'in the middle'\n")
+        return super().install(pins, target, into)
+
+
+def test_an_edit_while_the_build_runs_is_never_cached_as_what_was_before(
+    project: Project, build: Build, cache: Cache, said: Said
+) -> None:
+    file = project("layers: {own: {source: src, requirements: [web]}}\n", SOURCE)
+    pipeline.lock(file, cache, said)
+    request = BuildRequest(file=file, output=file.parent / "dist")
+    with pytest.raises(ContentError, match="changed while it was built"):
+        pipeline.build(request, EditedMeanwhile(file.parent / "src/main.py"), cache, said)
+    (file.parent / "src/main.py").write_text(SOURCE["src/main.py"])
+    build(file)
+    with zipfile.ZipFile(file.parent / "dist/own.zip") as found:
+        assert found.read("python/main.py").decode() == SOURCE["src/main.py"]

@@ -277,7 +277,7 @@ def test_a_container_is_named_where_no_wheel_is(tmp_path: Path) -> None:
     )
     assert done.returncode == 6, done.stderr
     assert "docopt 0.6.2: only a source distribution" in done.stderr
-    assert "build the layers in the container" in done.stderr
+    assert "needs the container builder" in done.stderr
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the engine is set up on Linux alone")

@@ -183,6 +183,7 @@ class Part:
 
     key: str  # its content's address: a digest of all that decides its bytes
     label: str  # "flask 3.1.3" or "layers/lambda-wsgi"
+    content: str  # digest of what goes in: the pin, or the source's files
     target: Target
     bytecode: Bytecode
     prune: frozenset[Prune]

@@ -7,7 +7,9 @@ of its Python.  What `importlib.metadata` and licences need stays.
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -36,6 +38,11 @@ class Tree:
     license: str = ""
     record: str = ""
     hashes: Mapping[str, tuple[str, str]]  # path -> RECORD's hash and size
+
+    def digest(self) -> str:
+        """Of all paths and contents."""
+        found = [(file.path, hashlib.sha256(file.read()).hexdigest()) for file in self.files]
+        return hashlib.sha256(json.dumps(found).encode()).hexdigest()
 
     def modules(self) -> list[tuple[Path, str]]:
         """(file, path) of every module that can be imported, sorted by path."""

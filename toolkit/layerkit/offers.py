@@ -72,5 +72,6 @@ def no_wheel(pins: Sequence[Pin], offered: Mapping[Pin, Mapping[str, str]], targ
     return WheelMissing(
         f"no wheel that {target.runtime} on {target.architecture} (glibc {'.'.join(map(str, target.glibc))}) can use",
         why="\n".join(lines),
-        cure="build the layers in the container, which can compile, or choose another version in layers.yaml",
+        cure="choose a version that offers one; what must be compiled needs the container builder, "
+        "which this release does not have yet",
     )

@@ -11,8 +11,9 @@ from pathlib import Path
 from layerkit import archive, bytecode, normalize
 from layerkit.builders import Builder
 from layerkit.cache import Cache
+from layerkit.errors import ContentError
 from layerkit.files import disk_errors
-from layerkit.model import Interpreter, Part, PartRecord, Target
+from layerkit.model import Interpreter, Part, PartRecord, Target, TreeFile
 
 Tell = Callable[[Sequence[Part], str], None]
 
@@ -63,7 +64,22 @@ def _trees(
         if part.pin:
             yield part, normalize.distribution(homes[part.pin], part.pin.name, part.prune)
         elif part.source:
-            yield part, normalize.source(part.source, part.project, part.prune)
+            yield part, _snapshot(part, part.source, folder / part.key)
+
+
+def _snapshot(part: Part, source: Path, to: Path) -> normalize.Tree:
+    """A copy of own source, so that an edit while the build runs cannot come under the address of what was before."""
+    files = []
+    for file in normalize.source(source, part.project, part.prune).files:
+        copy = to / file.path
+        with disk_errors(to):
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(file.read())
+        files.append(TreeFile(path=file.path, content=copy))
+    tree = normalize.Tree(files=tuple(files), hashes={})
+    if tree.digest() != part.content:
+        raise ContentError("the source changed while it was built", where=part.label, cure="build again")
+    return tree
 
 
 def _compiled(

@@ -107,18 +107,19 @@ def _part(
     project: Path = Path(),
 ) -> Part:
     if pin:
-        content: object = [pin.name, pin.version, sorted(pin.hashes), target.machine, target.glibc]
         label = str(pin)
+        content = _digest([pin.name, pin.version, sorted(pin.hashes), target.machine, target.glibc])
     else:
         assert source
-        content = _content(source, project, layer)
         label = source.relative_to(project).as_posix()
+        content = normalize.source(source, project, layer.prune).digest()
     bytecode = layer.bytecode if compiler else Bytecode.NONE
     release = compiler.release if compiler else None
     key = _digest([FORMAT, LEVEL, label, content, target.python, bytecode, release, sorted(layer.prune)])
     return Part(
         key=key,
         label=label,
+        content=content,
         target=target,
         bytecode=bytecode,
         prune=layer.prune,
@@ -127,11 +128,6 @@ def _part(
         source=source,
         project=project,
     )
-
-
-def _content(source: Path, project: Path, layer: Layer) -> list[tuple[str, str]]:
-    files = normalize.source(source, project, layer.prune).files
-    return [(file.path, hashlib.sha256(file.read()).hexdigest()) for file in files]
 
 
 def _digest(value: object) -> str:
