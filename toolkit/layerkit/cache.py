@@ -82,8 +82,13 @@ class Cache:
         try:
             yield folder
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
-            os.close(lock)
+            try:
+                shutil.rmtree(folder, ignore_errors=True)
+            except KeyboardInterrupt:  # at just this moment: a second one leaves the rest to the next run
+                shutil.rmtree(folder, ignore_errors=True)
+                raise
+            finally:
+                os.close(lock)
 
     def _tidy(self, top: Path) -> None:
         """Remove what killed processes left, and parts that no build has read for long."""
