@@ -9,6 +9,7 @@ import shutil
 import stat
 import subprocess
 import zipfile
+import zlib
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -172,6 +173,14 @@ def test_different_files_of_one_path_are_an_error_that_names_both(tmp_path: Path
 def test_same_size_and_other_bytes_is_seen(tmp_path: Path) -> None:
     with pytest.raises(ContentError):
         archive.union([pack(tmp_path, "a", {"x": b"1"}), pack(tmp_path, "b", {"x": b"2"})])
+
+
+def test_an_equal_checksum_is_not_taken_for_equal_bytes(tmp_path: Path) -> None:
+    """Two texts of one length and one CRC-32 (the classic pair), stored as they are."""
+    one, other = b"plumless", b"buckeroo"
+    assert zlib.crc32(one) == zlib.crc32(other)
+    with pytest.raises(ContentError, match="own the same path"):
+        archive.union([pack(tmp_path, "a", {"x": one}), pack(tmp_path, "b", {"x": other})])
 
 
 def test_a_file_where_another_part_has_a_folder(tmp_path: Path) -> None:

@@ -142,6 +142,24 @@ def test_nothing_changed_is_seen_without_any_work(project: Project, build: Build
     assert len(index.requests) == asked
 
 
+def test_a_manifest_with_a_damaged_entry_is_made_again(project: Project, build: Build) -> None:
+    """Each key taken away, and each given another kind of value."""
+    file = project("layers: {web: {requirements: [core]}}\n")
+    build(file)
+    manifest = file.parent / "dist/manifest.json"
+    good = manifest.read_text()
+    for key in json.loads(good)["layers"][0]:
+        for harm in ("gone", "other kind"):
+            data = json.loads(good)
+            if harm == "gone":
+                del data["layers"][0][key]
+            else:
+                data["layers"][0][key] = None
+            manifest.write_text(json.dumps(data))
+            build(file, relock=False)
+            assert manifest.read_text() == good, (key, harm)
+
+
 @pytest.mark.parametrize("harm", ["changed", "shortened", "removed", "manifest removed", "manifest damaged"])
 def test_a_dist_that_was_tampered_with_is_made_again(project: Project, build: Build, harm: str) -> None:
     file = project(LAYERS, SOURCE)

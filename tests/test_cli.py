@@ -235,6 +235,18 @@ def test_a_folder_that_may_not_be_written(ready: Path, tmp_path: Path) -> None:
     assert list(closed.iterdir()) == []
 
 
+@pytest.mark.parametrize("place", ["output", "cache"])
+def test_a_file_where_a_folder_is_needed(ready: Path, tmp_path: Path, place: str) -> None:
+    layerkit("lock")
+    (tmp_path / "file").write_text("mine")
+    name = str(tmp_path / "file")
+    done = layerkit("build", "--output", name) if place == "output" else layerkit("build", LAYERKIT_CACHE_DIR=name)
+    assert done.returncode == 10, done.stderr
+    assert "where a folder is needed" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert (tmp_path / "file").read_text() == "mine"
+
+
 def test_names_without_upgrade_are_a_usage_error() -> None:
     done = layerkit("lock", "flask")
     assert done.returncode == 2

@@ -71,6 +71,30 @@ def test_a_folder_behind_a_link(tmp_path: Path) -> None:
     assert content(tmp_path / "real") == {"a.zip": "1"}
 
 
+@pytest.mark.parametrize("when", ["a folder is inside", "somebody works in it"])
+def test_a_folder_that_is_more_than_an_output_is_never_exchanged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    """As with --output and the project's own folder: it stays the folder that it is."""
+    dist = tmp_path / "dist"
+    replace(dist, {"a.zip": b"1", "b.zip": b"1", "manifest.json": b"1"})
+    before = dist.stat().st_ino
+    replace(dist, {"a.zip": b"2"})
+    assert dist.stat().st_ino != before  # an output folder is exchanged
+    if when == "a folder is inside":
+        (dist / ".git").mkdir()
+        (dist / ".git/config").write_text("g")
+    else:
+        monkeypatch.chdir(dist)
+    before = dist.stat().st_ino
+    replace(dist, {"a.zip": b"3", "manifest.json": b"3"}, gone=("b.zip",))
+    assert dist.stat().st_ino == before
+    found = content(dist)
+    found.pop(".git/config", None)
+    assert found == {"a.zip": "3", "manifest.json": "3"}
+    assert (dist / ".git").exists() == (when == "a folder is inside")
+
+
 def test_without_an_exchange_files_are_replaced_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a mount point or a network file system does; the call itself is the system's, so it is replaced here."""
     dist = tmp_path / "dist"

@@ -132,6 +132,15 @@ def test_the_licence_is_found(install: Install, metadata: str, license_: str) ->
     assert (tree.name, tree.version, tree.license) == ("web", "1.0", license_)
 
 
+def test_a_careless_record_loses_no_file_and_names_none_that_is_gone(install: Install) -> None:
+    files = {"web.py": "", "extra.py": "x = 1\n"}
+    root = install(make_wheel("web", files=files, unlisted=["extra.py"], ghosts=["gone.py"]))
+    tree = normalize.with_bytecode(normalize.distribution(root, "web", NOTHING), Bytecode.NONE, {}, "")
+    assert {file.path for file in tree} >= {"web.py", "extra.py"}
+    assert sorted(row[0] for row in rows(tree)) == sorted(file.path for file in tree)
+    assert all(file.read() is not None for file in tree)
+
+
 def test_a_record_that_leads_out_is_refused(install: Install) -> None:
     root = install(make_wheel("web"))
     with (root / "web-1.0.dist-info/RECORD").open("a") as record:

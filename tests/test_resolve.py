@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from conftest import RUNTIME, Said
-from layerkit import config, lock, pipeline
+from layerkit import config, lock, pipeline, uv
 from layerkit.cache import Cache
 from layerkit.errors import IndexUnreachable, LockError, ResolutionError, WheelMissing
 from layerkit.model import Lock
@@ -250,13 +250,39 @@ def test_the_compiling_release_is_recorded_and_kept(project: Project, index: Ind
 
 
 def test_no_wheel_and_no_sources_is_told_when_locking(project: Project, index: Index, relock: Relock) -> None:
+    """For python3.12, whatever runs the tests."""
     fill(index)
-    index.add(
-        make_wheel("ext", tag="cp312-cp312-win_amd64"), make_wheel("ext", tag="cp312-cp312-musllinux_1_2_aarch64")
-    )
-    with pytest.raises(WheelMissing, match="no wheel that") as caught:
-        relock(project("layers:\n  web: {requirements: [web]}\n  bad: {requirements: [ext]}\n"))
+    index.add(make_wheel("ext", tag="cp312-cp312-win_amd64"), make_wheel("ext", tag="cp312-cp312-macosx_11_0_arm64"))
+    with pytest.raises(WheelMissing, match=r"no wheel that python3\.12 on arm64") as caught:
+        relock(project("version: 1\nlayers:\n  web: {requirements: [web]}\n  bad: {requirements: [ext]}\n"))
     assert caught.value.where == "layers.bad"
-    assert caught.value.why == (
-        "ext 1.0: its wheels are for cp312-cp312-musllinux_1_2_aarch64, cp312-cp312-win_amd64"
+    assert caught.value.why == "ext 1.0: its wheels are for cp312-cp312-macosx_11_0_arm64, cp312-cp312-win_amd64"
+
+
+def test_a_name_is_not_taken_for_an_outage(project: Project, index: Index, relock: Relock) -> None:
+    index.add(make_wheel("async-timeout", "1.0"), make_wheel("async-timeout", "2.0"))
+    with pytest.raises(ResolutionError, match="the layers a and b cannot hold together"):
+        relock(
+            project("layers:\n  a: {requirements: ['async-timeout<2']}\n  b: {requirements: [async-timeout>=2]}\n")
+        )
+
+
+@pytest.mark.parametrize("address", ["me:secret@host", "me:sec@ret@host", "secret@host", "me:@secret@host:8080"])
+def test_no_password_is_shown(address: str) -> None:
+    error = uv.failure(
+        f"error: Failed to fetch: https://{address}/simple/web/\n  cause: x (https://{address}/simple)"
     )
+    assert "https://***@host" in error.why
+    assert not any(word in str(error) for word in ("secret", "sec@", "ret@"))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "error sending request for url (http://h/)",
+        "Failed to fetch: `http://h/`\n  cause: operation timed out",
+        "Network connectivity is disabled, and the index is not in the cache",
+    ],
+)
+def test_outages_are_told_as_such(words: str) -> None:
+    assert isinstance(uv.failure(f"error: {words}"), IndexUnreachable)

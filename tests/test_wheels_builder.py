@@ -90,12 +90,13 @@ def test_no_wheel_tells_what_there_is_and_the_cure(index: Index, tmp_path: Path)
     index.add(
         *variants("cp312-cp312-win_amd64", "cp313-cp313-manylinux_2_28_aarch64", "cp312-cp312-manylinux_2_35_aarch64")
     )
-    index.add(make_sdist("old"), make_wheel("fine"))
+    index.add(make_sdist("old"), make_wheel("fine"), make_wheel("musl", tag="cp312-cp312-musllinux_1_2_aarch64"))
     with pytest.raises(WheelMissing, match=r"python3.12 on arm64 \(glibc 2.34\)") as caught:
         install(index, tmp_path / "t", target())
     assert sorted(caught.value.why.splitlines()) == [
         "ext 1.0: its wheels are for cp312-cp312-manylinux_2_35_aarch64, cp312-cp312-win_amd64, "
         "cp313-cp313-manylinux_2_28_aarch64",
+        "musl 1.0: its wheels are for cp312-cp312-musllinux_1_2_aarch64",
         "old 1.0: only a source distribution",
     ]
     assert "container" in caught.value.cure

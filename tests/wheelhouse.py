@@ -23,8 +23,13 @@ def make_wheel(
     requires: Sequence[str] = (),
     metadata: str = "",
     console_script: str = "",
+    unlisted: Sequence[str] = (),
+    ghosts: Sequence[str] = (),
 ) -> tuple[str, bytes]:
-    """(file name, bytes) of a wheel with these files; without any, it has one module of its name."""
+    """(file name, bytes) of a wheel with these files; without any, it has one module of its name.
+
+    Its RECORD leaves out the `unlisted` files and names `ghosts` that are not there, as careless wheels do.
+    """
     stem = f"{name.replace('-', '_')}-{version}"
     info = f"{stem}.dist-info"
     contents: dict[str, bytes | str] = dict(
@@ -36,13 +41,13 @@ def make_wheel(
     contents[f"{info}/WHEEL"] = f"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: {tag}\n"
     if console_script:
         contents[f"{info}/entry_points.txt"] = f"[console_scripts]\n{console_script}\n"
-    rows = []
+    rows = [f"{path},sha256=x,1" for path in ghosts]
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
         for path, content in contents.items():
             data = content.encode() if isinstance(content, str) else content
             digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
-            rows.append(f"{path},sha256={digest},{len(data)}")
+            rows += [f"{path},sha256={digest},{len(data)}"] if path not in unlisted else []
             archive.writestr(zipfile.ZipInfo(path, (2020, 1, 1, 0, 0, 0)), data)
         archive.writestr(f"{info}/RECORD", "\n".join([*rows, f"{info}/RECORD,,", ""]))
     return f"{stem}-{tag}.whl", stream.getvalue()

@@ -24,6 +24,13 @@ SCHEMA_VERSION = 1
 
 Entry = dict[str, Any]  # one layer for one target, as it is written
 Manifest = dict[str, Any]
+KINDS: dict[str, type] = {
+    **dict.fromkeys(("layer", "name", "description", "license", "runtime", "architecture", "file"), str),
+    **dict.fromkeys(("sha256", "code_sha256", "builder", "inputs"), str),
+    **dict.fromkeys(("size", "unzipped_size"), int),
+    **dict.fromkeys(("distributions", "source"), list),
+    "bytecode": dict,
+}
 
 
 def entry(archive: LayerArchive) -> Entry:
@@ -56,13 +63,20 @@ def entry(archive: LayerArchive) -> Entry:
 
 
 def read(folder: Path) -> list[Entry]:
-    """The entries of the manifest in `folder`; none when there is no manifest that this layerkit can read."""
+    """The whole entries of the manifest in `folder`; none when there is no manifest that this layerkit can read."""
     try:
         data = json.loads((folder / NAME).read_text(encoding="utf-8"))
         entries = data["layers"] if data["schema_version"] == SCHEMA_VERSION else []
-        return [item for item in entries if {"layer", "file", "inputs", "sha256", "size"} <= item.keys()]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return [item for item in entries if _is_whole(item)]
+    except (OSError, ValueError, KeyError, TypeError):
         return []
+
+
+def _is_whole(item: object) -> bool:
+    """True of an entry with every key, each of its kind, and a file that stands in the folder itself."""
+    if not isinstance(item, dict) or any(not isinstance(item.get(key), kind) for key, kind in KINDS.items()):
+        return False
+    return Path(item["file"]).name == item["file"] and "compiler" in item["bytecode"]
 
 
 def render(entries: Sequence[Entry], tools: Mapping[str, str]) -> bytes:
@@ -76,9 +90,10 @@ def render(entries: Sequence[Entry], tools: Mapping[str, str]) -> bytes:
 def replacing(folder: Path) -> Iterator[tuple[Path, Callable[[Sequence[str]], None]]]:
     """A staging folder beside `folder`, and the call that makes its files `folder`'s, taking the named ones away.
 
-    All changes happen in one step: the staging folder gets links to everything that stays, and the two folders are
-    exchanged.  Whoever is killed, and whenever, leaves the old `folder` whole or the new one.  Where the file system
-    cannot exchange folders, or `folder` is a mount point, the files are replaced one by one, manifest.json last.
+    All changes happen in one step: the staging folder gets links to all files that stay, and the two folders are
+    exchanged.  Whoever is killed, and whenever, leaves the old `folder` whole or the new one.  The files are replaced
+    one by one instead, manifest.json last, where the file system cannot exchange folders, where `folder` is a mount
+    point, and where it is more than an output folder: it has folders in it, or somebody's work goes on in it.
     Two processes take turns.  Raises MachineError for a full disk or a folder that may not be written.
     """
     folder = folder.resolve()
@@ -108,15 +123,12 @@ def _replace(staging: Path, folder: Path, gone: Sequence[str]) -> None:
         staging.rename(folder)
         return
     stay = [item for item in folder.iterdir() if item.name not in new and item.name not in gone]
-    for item in stay:
-        if item.is_file():
+    if all(item.is_file() or item.is_symlink() for item in stay) and not Path.cwd().is_relative_to(folder):
+        for item in stay:
             _link(item, staging / item.name)
-    staging.chmod(folder.stat().st_mode & 0o777)
-    if _exchange(staging, folder):
-        for item in stay:  # folders cannot be linked; they follow
-            if not (folder / item.name).exists():
-                (staging / item.name).rename(folder / item.name)
-        return
+        staging.chmod(folder.stat().st_mode & 0o777)
+        if _exchange(staging, folder):
+            return
     for name in sorted(new, key=lambda name: name == NAME):
         (staging / name).replace(folder / name)
     for name in gone:

@@ -49,7 +49,7 @@ FAILURES: tuple[tuple[str, Callable[[str], LayerkitError]], ...] = (
         ),
     ),
     (
-        r"error sending request|Could not connect|Failed to fetch|dns error|timed? ?out|connectivity is disabled",
+        r"error sending request|Could not connect|Failed to fetch|dns error|\btimed out\b|connectivity is disabled",
         lambda why: IndexUnreachable(
             "the package index does not answer",
             why=why,
@@ -116,4 +116,4 @@ def failure(stderr: str) -> LayerkitError:
 
 def redact(text: str) -> str:
     """`text` without the user names and passwords of URLs."""
-    return re.sub(r"(\w+://)[^/\s@]+@", r"\1***@", text)
+    return re.sub(r"(\w+://)[^/\s]*@", r"\1***@", text)  # up to the last @: a password may hold one
