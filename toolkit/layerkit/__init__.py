@@ -1,3 +1,3 @@
-"""Build, prove and publish AWS Lambda layers from one layers.yaml."""
+"""Build AWS Lambda layers from one layers.yaml."""
 
 __version__ = "0.1.0"

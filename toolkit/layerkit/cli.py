@@ -59,7 +59,7 @@ def file_option(command: F) -> F:
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="layerkit")
 def cli() -> None:
-    """Build, prove and publish AWS Lambda layers from one layers.yaml."""
+    """Build AWS Lambda layers from one layers.yaml."""
 
 
 @cli.command()
