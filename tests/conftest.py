@@ -9,7 +9,7 @@ import os
 import platform
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from layerkit import bytecode
+from layerkit.builders import Builder, Wanted
+from layerkit.builders.wheels import WheelsBuilder
 from layerkit.cache import Cache
-from layerkit.model import Interpreter
+from layerkit.model import Environment, Interpreter, Pin, Target
 from wheelhouse import Index, serve
 
 settings.register_profile("layerkit", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -48,6 +50,7 @@ def _surroundings(
         monkeypatch.delenv(name)
     base = tmp_path_factory.getbasetemp()
     monkeypatch.setenv("LAYERKIT_CACHE_DIR", str(base / "no-cache-given"))
+    monkeypatch.setenv("LAYERKIT_BUILDER", "wheels")
     monkeypatch.setenv("UV_CACHE_DIR", str(base / "uv"))
     monkeypatch.setenv("UV_DEFAULT_INDEX", "http://127.0.0.1:9/simple")
     monkeypatch.setenv("UV_HTTP_RETRIES", "0")
@@ -94,16 +97,28 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Pa
     return make
 
 
+def install(pins: Sequence[Pin], target: Target, into: Path, builder: Builder | None = None) -> dict[Pin, Path]:
+    """Where a builder, by default of wheels, installs each pin."""
+    into.mkdir(exist_ok=True)
+    wanted = [Wanted(pin=pin, environment=Environment()) for pin in pins]
+    with (builder or WheelsBuilder()).session(target, into, 60) as session:
+        return {one.pin: found.home for one, found in session.install(wanted, lambda *_: None).items()}
+
+
 class Said:
     """A Progress that remembers."""
 
     def __init__(self) -> None:
         self.warnings: list[str] = []
+        self.notes: list[str] = []
         self.steps: list[tuple[str, str]] = []
         self.results: list[Any] = []
 
     def warn(self, message: str) -> None:
         self.warnings.append(message)
+
+    def note(self, message: str) -> None:
+        self.notes.append(message)
 
     def begin(self, files: Any) -> None:
         self.files = list(files)

@@ -41,6 +41,7 @@ UNSEEN = (
     "not a timestamp",
     "not a YAML tag",
     "is not a requirement: ",  # all but its beginning
+    "in plain digits",  # JSON has one way to write a number, YAML many
 )
 
 
@@ -71,6 +72,16 @@ def layers(*lines: str) -> str:
     return "version: 1\nlayers:\n" + "".join(f"  {line}\n" for line in lines)
 
 
+def container(*lines: str) -> str:
+    """A file whose `container` has these lines, the first of them on line 4."""
+    return top("container:\n" + "\n".join(f"  {line}" for line in lines))
+
+
+def built(text: str) -> str:
+    """A file whose one layer, `a`, has requirements and these lines, the first of them on line 5."""
+    return layer(text).replace("source: code", "requirements: [psycopg2]")
+
+
 def bad(name: str, text: str, *problems: tuple[int, str, str], seen: bool = True) -> Bad:
     return Bad(name, text, problems, seen)
 
@@ -89,6 +100,11 @@ defaults:
   license: MIT
   bytecode: unchecked-hash
   prune: [tests, stubs, sources]
+  network: none
+  pack_libraries: false
+container:
+  image: registry.example.com:5000/team/build-{runtime}:3-{architecture}
+  step_minutes: 90
 layers:
   base:
     name: _base-layer
@@ -96,6 +112,9 @@ layers:
     requirements:
       - Flask[async]>=3.1,<4 ; python_version >= '3.12'
       - werkzeug
+    system_packages: [libpq-devel, gcc]
+    network: default
+    pack_libraries: true
   top:
     uses: [base]
     source: ./code/inner
@@ -143,7 +162,46 @@ publish:
     Good("share public", top("publish: {share: public}")),
     Good("share private", top("publish: {share: private, regions: []}")),
     Good("share with an organization", top("publish: {share: {organization: o-abcdefghij}}")),
-    Good("empty sections", top("defaults: {}\nfunctions: {}\npublish: {}")),
+    Good("empty sections", top("defaults: {}\ncontainer: {}\nfunctions: {}\npublish: {}")),
+    *(
+        Good(f"image {image}", container(f"image: '{image}'"))
+        for image in (
+            "build",
+            "python3.12:latest",
+            "team/build",
+            "a.b_c__d-e---f/g:_T.a-G",
+            "localhost/build",
+            "localhost:5000/build:{runtime}-{architecture}",
+            "Registry.Example.COM/build",
+            "registry:5000/build",
+            "123456789012.dkr.ecr.us-east-1.amazonaws.com/build-{runtime}:{architecture}",
+            "{runtime}:{architecture}",
+            "{runtime}",
+            "team/{architecture}/{runtime}-{runtime}:{architecture}{architecture}",
+            f"build@sha256:{'0a' * 32}",
+            f"quay.io/pypa/manylinux_2_34_{{architecture}}:2026.11.21-1@sha256:{'f' * 64}",
+            f"build:{'T' * 128}",
+        )
+    ),
+    Good(
+        "an image for two architectures", container("image: build") + "defaults: {architectures: [arm64, x86_64]}\n"
+    ),
+    Good("shortest step", container("step_minutes: 1")),
+    Good("longest step", container("step_minutes: 1440")),
+    Good(
+        "builds",
+        built("system_packages: [libpq-devel, g++, 0ad, a.b_c~d:x86_64]\nnetwork: none\npack_libraries: false"),
+    ),
+    Good("builds that want nothing", layer("system_packages: []\nnetwork: default\npack_libraries: false")),
+    Good("a quoted network", built("network: 'none'")),
+    Good(
+        "yes and no as YAML spells them",
+        layers("a: {source: code, pack_libraries: yes}", "b: {source: code, pack_libraries: Off}"),
+    ),
+    Good(
+        "no network by default, and nothing to build",
+        top("defaults: {network: none, pack_libraries: no}"),
+    ),
 ]
 
 KNOWN = "known: python3.10, python3.11, python3.12, python3.13, python3.14"
@@ -177,7 +235,7 @@ BAD = [
     bad(
         "unknown key unlike any",
         top("x-base: 1"),
-        (3, "x-base", "known: version, defaults, layers, functions, publish"),
+        (3, "x-base", "known: version, defaults, container, layers, functions, publish"),
     ),
     bad(
         "key twice at the top",
@@ -221,12 +279,13 @@ BAD = [
     # wrong types
     bad(
         "sections of the wrong type",
-        "version: [1]\ndefaults: []\nlayers: a\nfunctions: [f]\npublish:\n",
+        "version: [1]\ndefaults: []\nlayers: a\nfunctions: [f]\npublish:\ncontainer: build\n",
         (1, "version", "must be the number 1, not a list"),
         (2, "defaults", "must be a mapping, not a list"),
         (3, "layers", "must be a mapping of layers, not text (a)"),
         (4, "functions", "must be a mapping of functions, not a list"),
         (5, "publish", "must be a mapping, not nothing"),
+        (6, "container", "must be a mapping, not text (build)"),
     ),
     bad(
         "layers of the wrong type",
@@ -562,6 +621,239 @@ BAD = [
         layer("requirements: [Flask<4,!=3.1.2,<5]"),
         (5, "layers.a.requirements[1]", "not a YAML tag (!=3.1.2); quote a text that begins with !"),
         seen=False,
+    ),
+    # the build container
+    bad("container with nothing", top("container:"), (3, "container", "must be a mapping, not nothing")),
+    bad(
+        "container with an unknown key",
+        container("images: build", "step_limit: 30", "network: none"),
+        (4, "container.images", "unknown key 'images'; did you mean 'image'?"),
+        (5, "container.step_limit", "unknown key 'step_limit'; did you mean 'step_minutes'?"),
+        (6, "container.network", "unknown key 'network'; known: image, step_minutes"),
+    ),
+    bad(
+        "image of a layer",
+        layer("image: build\nstep_minutes: 3"),
+        (5, "layers.a.image", "unknown key 'image'; image stands under container"),
+        (6, "layers.a.step_minutes", "unknown key 'step_minutes'; step_minutes stands under container"),
+    ),
+    *(
+        bad(f"image that is {kind}", container(f"image: {written}"), (4, "container.image", words))
+        for kind, written, words in (
+            ("nothing", "", "must be an image reference, not nothing"),
+            ("null", "~", "must be an image reference, not nothing"),
+            ("a number", "3.12", "must be an image reference, not a number (3.12)"),
+            ("a yes/no value", "on", "must be an image reference, not a yes/no value (on)"),
+            ("a list", "[build]", "must be an image reference, not a list"),
+            ("a mapping", "{name: build}", "must be an image reference, not a mapping"),
+            ("braces without quotes", "{runtime}", "not a mapping; quote a text that begins with {"),
+            ("empty", "''", "'' is not an image reference: write it as registry.example.com/build:1"),
+            ("a blank", "' '", "' ' is not an image reference: it holds white space or a control character"),
+            ("two words", "build latest", "'build latest' is not an image reference: it holds white space"),
+            ("wide white space", '"build\\u3000x"', "it holds white space or a control character"),
+            ("a control character", '"build\\a"', "it holds white space or a control character"),
+            ("an invisible character", '"build\\u200b"', "it holds white space or a control character"),
+            ("two lines", '"build\\nx"', "it holds white space or a control character"),
+        )
+    ),
+    *(
+        bad(f"image {image}", container(f"image: '{image}'"), (4, "container.image", words))
+        for words, images in (
+            (
+                "only {runtime} and {architecture} stand for something",
+                ("build:{python}", "build:{}", "build:{Runtime}", "build:{{runtime}}", "build:{ runtime }"),
+            ),
+            (
+                "only {runtime} and {architecture} stand for something",
+                ("build:{runtime", "build:runtime}", "build:}{", "{arch}/build", "build:{runtime!r}"),
+            ),
+            (
+                "cannot stand before the first /, where the registry stands",
+                ("{runtime}/build", "{architecture}.example.com/build", "example.com:{runtime}/build"),
+            ),
+            (
+                "write it in lower case; a tag alone may have capitals",
+                ("Build", "MyTeam/build", "example.com/Team/build:1", "localhost:5000/team/Build@sha256:x", "a:1/B"),
+            ),
+            (
+                "write it as registry.example.com/build:1",
+                ("/build", "build/", "a//b", "-build", "build-", "a..b", "a___b", "build:", ":1", "a:b:c", "größe"),
+            ),
+            (
+                "write it as registry.example.com/build:1",
+                (
+                    "my_registry:5000/build",
+                    "example.com:/build",
+                    "example.com:port/x",
+                    "build:-1",
+                    "build;id",
+                    "$(id)",
+                ),
+            ),
+            ("write it as registry.example.com/build:1", (f"build:{'t' * 129}", "--privileged")),
+            (
+                "after @ stands nothing but sha256: and 64 hexadecimal digits",
+                (
+                    "build@",
+                    "build@1",
+                    f"build@md5:{'0' * 32}",
+                    "build@sha256:",
+                    f"build@sha256:{'0' * 63}",
+                    f"build@sha256:{'0' * 65}",
+                    f"build@sha256:{'A' * 64}",
+                    "build@sha256:{runtime}",
+                    f"build@sha256:{'0' * 64}:1",
+                ),
+            ),
+            ("is a URL; write an image reference, as", ("https://example.com/build", "docker://build")),
+        )
+        for image in images
+    ),
+    *(
+        bad(
+            f"a step of {written or 'nothing'}",
+            container(f"step_minutes: {written}"),
+            (4, "container.step_minutes", f"must be a whole number from 1 to 1440, not {kind}"),
+        )
+        for written, kind in (
+            ("", "nothing"),
+            ("~", "nothing"),
+            ("0", "a number (0)"),
+            ("-5", "a number (-5)"),
+            ("1441", "a number (1441)"),
+            ("9" * 12, "a number (999999999999)"),
+            ("2.5", "a number (2.5)"),
+            (".inf", "a number (.inf)"),
+            ("30m", "text (30m)"),
+            ("'30'", "text (30)"),
+            ("1e1", "text (1e1)"),
+            ("true", "a yes/no value (true)"),
+            ("[30]", "a list"),
+            ("{minutes: 30}", "a mapping"),
+        )
+    ),
+    *(
+        bad(
+            f"a step of {written} in YAML",
+            container(f"step_minutes: {written}"),
+            (4, "container.step_minutes", f"not a number ({written}); write it in plain digits"),
+            seen=False,
+        )
+        for written in ("30.0", "017", "0x1e", "0b11", "1_0", "+30", "1:30")
+    ),
+    # what a layer's builds find there
+    *(
+        bad(
+            f"a network that is {written or 'nothing'}",
+            built(f"network: {written}"),
+            (5, "layers.a.network", f"{shown} is not a network for builds{hint}"),
+        )
+        for written, shown, hint in (
+            ("", "nothing", ""),
+            ("~", "'~'", "; write none"),
+            ("null", "'null'", "; write none"),
+            ("no", "'no'", "; write none"),
+            ("false", "'false'", "; write none"),
+            ("'off'", "'off'", "; write none"),
+            ("True", "'True'", "; write default"),
+            ("host", "'host'", "; write default"),
+            ("None", "'None'", "; did you mean 'none'?"),
+            ("isolated", "'isolated'", "; known: default, none"),
+            ("0", "'0'", "; known: default, none"),
+            ("[none]", "a list", "; known: default, none"),
+            ("{mode: none}", "a mapping", "; known: default, none"),
+        )
+    ),
+    *(
+        bad(
+            f"libraries to pack: {written or 'nothing'}",
+            layer(f"pack_libraries: {written}"),
+            (5, "layers.a.pack_libraries", f"must be true or false, not {words}"),
+        )
+        for written, words in (
+            ("", "nothing"),
+            ("~", "nothing"),
+            ('"yes"', "text (yes); write true"),
+            ("'True'", "text (True); write true"),
+            ("'no'", "text (no); write false"),
+            ("'OFF'", "text (OFF); write false"),
+            ("auto", "text (auto)"),
+            ("y", "text (y)"),
+            ("1", "a number (1)"),
+            ("[true]", "a list"),
+            ("{libpq: true}", "a mapping"),
+        )
+    ),
+    bad(
+        "builds misdeclared in defaults",
+        top("defaults:\n  network: no\n  pack_libraries: 'yes'\n  system_packages: [gcc]\n  pack_library: true"),
+        (4, "defaults.network", "'no' is not a network for builds; write none"),
+        (5, "defaults.pack_libraries", "must be true or false, not text (yes); write true"),
+        (6, "defaults.system_packages", "unknown key 'system_packages'; write it in each layer that needs it"),
+        (7, "defaults.pack_library", "unknown key 'pack_library'; did you mean 'pack_libraries'?"),
+    ),
+    bad(
+        "system packages of the wrong type",
+        layers(
+            "a: {requirements: [x], system_packages: gcc}",
+            "b: {requirements: [x], system_packages: }",
+            "c: {requirements: [x], system_packages: {gcc: 12}}",
+            "d: {requirements: [x], system_packages: [1, ~, [gcc], {}, no]}",
+            "e: {source: code, system_packages: none}",
+        ),
+        (3, "layers.a.system_packages", "must be a list of system packages: [gcc], not text (gcc)"),
+        (4, "layers.b.system_packages", "must be a list of system packages, not nothing"),
+        (5, "layers.c.system_packages", "must be a list of system packages, not a mapping"),
+        (6, "layers.d.system_packages[0]", "must be the name of a system package, not a number (1)"),
+        (6, "layers.d.system_packages[1]", "not nothing"),
+        (6, "layers.d.system_packages[2]", "not a list"),
+        (6, "layers.d.system_packages[3]", "not a mapping"),
+        (6, "layers.d.system_packages[4]", "not a yes/no value (no)"),
+        (7, "layers.e.system_packages", "must be a list of system packages: [none], not text (none)"),
+    ),
+    bad(
+        "system packages that are none",
+        built(
+            "system_packages:\n  - ''\n  - -y\n  - --installroot=/x\n  - gcc make\n  - gcc;id\n  - ./x.rpm\n"
+            "  - 'https://example.com/x.rpm'\n  - '@development'\n  - libpq*\n  - größe\n  - gcc>=12\n  - \"gcc\\0\""
+        ),
+        (6, "layers.a.system_packages[0]", "'' is not the name of a system package: write letters, digits and + ."),
+        (7, "layers.a.system_packages[1]", "'-y' is not the name of a system package"),
+        *((8 + i, f"layers.a.system_packages[{2 + i}]", "a letter or digit first") for i in range(10)),
+    ),
+    bad(
+        "system package twice",
+        built("system_packages: [gcc, make, gcc]"),
+        (5, "layers.a.system_packages[2]", "'gcc' is here twice"),
+    ),
+    bad(
+        "system package for system packages",
+        built("system_package: gcc"),
+        (5, "layers.a.system_package", "unknown key 'system_package'; did you mean 'system_packages'?"),
+    ),
+    bad(
+        "builds of nothing",
+        layers(
+            "a: {source: code, system_packages: [gcc]}",
+            "b: {source: code, network: none}",
+            "c: {source: code, requirements: [], system_packages: [gcc], network: none}",
+        ),
+        (3, "layers.a.system_packages", "there is nothing to build: the layer has no requirements"),
+        (4, "layers.b.network", "there is nothing to build: the layer has no requirements"),
+        (5, "layers.c.system_packages", "there is nothing to build"),
+        (5, "layers.c.network", "there is nothing to build"),
+    ),
+    bad(
+        "builds of an empty layer",
+        layers("a: {system_packages: [gcc]}"),
+        (3, "layers.a", "the layer is empty"),
+        (3, "layers.a.system_packages", "there is nothing to build"),
+    ),
+    bad(
+        "builds of nothing, in a wrong way",
+        layers("a: {source: code, network: off}", "b: {requirements: Flask, network: none, system_packages: [gcc]}"),
+        (3, "layers.a.network", "'off' is not a network for builds; write none"),
+        (4, "layers.b.requirements", "must be a list of requirements"),
     ),
     # functions
     bad(

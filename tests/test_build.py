@@ -12,7 +12,8 @@ import sys
 import time
 import zipfile
 from base64 import b64encode
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,10 @@ import pytest
 
 from conftest import RUNTIME, Said
 from layerkit import pipeline
-from layerkit.builders.wheels import WheelsBuilder
+from layerkit.builders.wheels import WheelsBuilder, WheelsSession
 from layerkit.cache import Cache
 from layerkit.errors import ConfigError, ContentError, LayerkitError, LockError, WheelMissing
-from layerkit.model import Pin, Target
+from layerkit.model import Target
 from layerkit.pipeline import BuildRequest, LayerResult
 from wheelhouse import Index, make_sdist, make_wheel
 
@@ -118,15 +119,18 @@ def test_the_manifest_says_what_is_inside(project: Project, build: Build) -> Non
         "code_sha256": b64encode(digest.digest()).decode(),
         "source": [],
         "bytecode": {"mode": "unchecked-hash", "compiler": f"CPython {release}", "uncompiled": []},
-        "builder": "wheels",
+        "libraries": [],
+        "builders": [{"name": "wheels", "image": None, "digest": None}],
     }
     assert [(d["name"], d["version"], d["license"]) for d in web["distributions"]] == [
         ("core", "1.0", "BSD-3-Clause"),
         ("web", "1.0", ""),
     ]
+    assert [d["from"] for d in web["distributions"]] == ["wheel", "wheel"]
     assert sum(d["size"] for d in web["distributions"]) == unzipped
     own = entries(file)["own"]
     assert own["distributions"] == []
+    assert [builder["name"] for builder in own["builders"]] == ["host"]
     assert [item["path"] for item in own["source"]] == ["src"]
 
 
@@ -451,11 +455,14 @@ class EditedMeanwhile(WheelsBuilder):
     """Somebody saves a file of the source while the distributions are installed."""
 
     def __init__(self, file: Path) -> None:
+        super().__init__()
         self.file = file
 
-    def install(self, pins: Sequence[Pin], target: Target, into: Path) -> Mapping[Pin, Path]:
+    @contextmanager
+    def session(self, target: Target, folder: Path, step_limit: int) -> Iterator[WheelsSession]:
         self.file.write_text("saved = 'in the middle'\n")
-        return super().install(pins, target, into)
+        with super().session(target, folder, step_limit) as session:
+            yield session
 
 
 def test_an_edit_while_the_build_runs_is_never_cached_as_what_was_before(

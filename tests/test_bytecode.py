@@ -9,6 +9,7 @@ import platform
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -46,9 +47,8 @@ def modules(folder: Path, count: int) -> list[tuple[Path, str]]:
 def compiled(
     interpreter: Interpreter, parts: list[list[tuple[Path, str]]], into: Path, jobs: int = 1
 ) -> list[dict[str, bytes]]:
-    return [
-        {p: f.read_bytes() for p, f in one.items()} for one in bytecode.compile_all(interpreter, parts, into, jobs)
-    ]
+    found = bytecode.compile_all(partial(bytecode.run_here, interpreter, jobs), parts, into)
+    return [{p: f.read_bytes() for p, f in one.items()} for one in found]
 
 
 def test_the_same_bytes_whatever_folder_order_and_jobs(tmp_path: Path, this_python: Interpreter) -> None:

@@ -15,11 +15,11 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from layerkit import config
+from layerkit import config, environment
 from layerkit.config import load
 from layerkit.errors import ConfigError
-from layerkit.model import Bytecode, Function, Layer, LayersFile, Prune, Share, Target
-from layers_examples import GOOD, UNSEEN, layer, layers, top, write
+from layerkit.model import Bytecode, Environment, Function, Layer, LayersFile, Prune, Share, Target
+from layers_examples import GOOD, UNSEEN, built, container, layer, layers, top, write
 from test_schema import schema_refuses
 
 EVERYTHING = next(example.text for example in GOOD if example.name == "everything")
@@ -31,8 +31,16 @@ def mistakes(path: Path) -> ConfigError:
     return caught.value
 
 
-def target(minor: int, architecture: str) -> Target:
-    return Target(runtime=f"python3.{minor}", architecture=architecture, glibc=(2, 26 if minor < 12 else 34))
+AWS_IMAGE = "public.ecr.aws/sam/build-{runtime}:latest-{architecture}"
+
+
+def target(minor: int, architecture: str, image: str = AWS_IMAGE) -> Target:
+    return Target(
+        runtime=f"python3.{minor}",
+        architecture=architecture,
+        glibc=(2, 26 if minor < 12 else 34),
+        image=image.format(runtime=f"python3.{minor}", architecture=architecture),
+    )
 
 
 # What a good file becomes
@@ -40,23 +48,26 @@ def target(minor: int, architecture: str) -> Target:
 
 def test_everything_is_read(tmp_path: Path) -> None:
     path = write(tmp_path, EVERYTHING)
+    image = "registry.example.com:5000/team/build-{runtime}:3-{architecture}"
     base = Layer(
         key="base",
         name="_base-layer",
-        targets=tuple(target(minor, a) for minor in range(10, 15) for a in ("arm64", "x86_64")),
+        targets=tuple(target(minor, a, image) for minor in range(10, 15) for a in ("arm64", "x86_64")),
         description="What all have: 100 %",
         license="MIT",
         requirements=("Flask[async]>=3.1,<4 ; python_version >= '3.12'", "werkzeug"),
         prune=frozenset(Prune),
+        environment=Environment(system_packages=("gcc", "libpq-devel")),
     )
     above = Layer(
         key="top",
         name="top",
-        targets=(target(12, "x86_64"),),
+        targets=(target(12, "x86_64", image),),
         license="none",
         uses=("base",),
         source=path.parent / "code" / "inner",
         bytecode=Bytecode.ONLY,
+        environment=Environment(network=False, pack_libraries=False),
     )
     assert load(path) == LayersFile(
         path=path,
@@ -69,6 +80,7 @@ def test_everything_is_read(tmp_path: Path) -> None:
         },
         regions=("us-east-1", "us-gov-west-1", "eusc-de-east-1"),
         share=Share(accounts=("012345678901", "123456789012"), organization="o-abcde12345"),
+        step_limit=90 * 60,
     )
 
 
@@ -113,10 +125,56 @@ def test_share(written: str, share: Share | tuple[str, ...], tmp_path: Path) -> 
     assert load(write(tmp_path, top(f"publish: {{share: {written}}}"))).share == expected
 
 
+@pytest.mark.parametrize(
+    ("written", "images"),
+    [
+        (AWS_IMAGE, [f"public.ecr.aws/sam/build-python3.12:latest-{a}" for a in ("arm64", "x86_64")]),
+        ("team/{architecture}:{runtime}_{architecture}", [f"team/{a}:python3.12_{a}" for a in ("arm64", "x86_64")]),
+        ("build:{runtime}", ["build:python3.12"] * 2),
+        (f"build:1@sha256:{'0' * 64}", [f"build:1@sha256:{'0' * 64}"] * 2),
+    ],
+    ids=["AWS's", "own", "for all architectures", "pinned"],
+)
+def test_an_image_is_each_targets(written: str, images: list[str], tmp_path: Path) -> None:
+    text = container(f"image: '{written}'") + "defaults: {architectures: [arm64, x86_64]}\n"
+    assert [target.image for target in load(write(tmp_path, text)).layers["a"].targets] == images
+
+
+@pytest.mark.parametrize(
+    ("lines", "seconds"), [([], 1800), (["step_minutes: 1"], 60), (["step_minutes: 1440"], 86_400)]
+)
+def test_a_step_is_limited_in_seconds(lines: list[str], seconds: int, tmp_path: Path) -> None:
+    assert load(write(tmp_path, container("image: build", *lines))).step_limit == seconds
+
+
+@pytest.mark.parametrize(
+    ("defaults", "written", "expected"),
+    [
+        ("{}", "system_packages: [make, gcc-c++]", Environment(system_packages=("gcc-c++", "make"))),
+        ("{}", "system_packages: []", Environment()),
+        ("{}", "network: none", Environment(network=False)),
+        ("{}", "pack_libraries: no", Environment(pack_libraries=False)),
+        ("{network: none, pack_libraries: false}", "", Environment(network=False, pack_libraries=False)),
+        ("{network: none}", "network: default", Environment()),
+        ("{network: default}", "network: none", Environment(network=False)),
+        ("{pack_libraries: false}", "pack_libraries: ON", Environment()),
+    ],
+)
+def test_what_builds_find(defaults: str, written: str, expected: Environment, tmp_path: Path) -> None:
+    text = built(written) + f"defaults: {defaults}\n"
+    assert load(write(tmp_path, text)).layers["a"].environment == expected
+
+
+def test_the_order_of_system_packages_says_nothing(tmp_path: Path) -> None:
+    text = layers(*(f"{k}: {{requirements: [x], system_packages: [{p}]}}" for k, p in (("a", "z, b"), ("b", "b, z"))))
+    file = load(write(tmp_path, text))
+    assert file.layers["a"].environment == file.layers["b"].environment
+
+
 def test_a_runtime_of_next_year_is_built_for_with_a_warning(tmp_path: Path) -> None:
     path = write(tmp_path, layers("a: {source: code}", "b: {source: code}") + "defaults: {runtimes: [python3.15]}\n")
     file = load(path)
-    assert file.layers["b"].targets == (Target(runtime="python3.15", architecture="arm64", glibc=(2, 34)),)
+    assert file.layers["b"].targets == (target(15, "arm64"),)
     assert file.warnings == (
         "layers.yaml: line 5: defaults.runtimes[0]: python3.15 is not a runtime that this layerkit knows "
         "(python3.10, python3.11, python3.12, python3.13, python3.14); built as for the newest of them",
@@ -261,6 +319,39 @@ def test_a_mistake_is_told_on_one_short_line_of_printable_text(text: str, tmp_pa
     assert len(str(problem)) < 500
 
 
+@pytest.mark.parametrize(
+    "image", ["https://user:secret@host/build", "user:secret@host/build", f"docker://u:secret@h/b@sha256:{'0' * 64}"]
+)
+def test_a_password_in_an_image_is_not_told(image: str, tmp_path: Path) -> None:
+    assert "secret" not in str(mistakes(write(tmp_path, container(f"image: {image}"))))
+
+
+@pytest.mark.parametrize("part", ["a", "a-", "a.", "-", "a/", "a__", "a:", "{runtime}", "A."])
+def test_a_long_image_is_refused_at_once(part: str, tmp_path: Path) -> None:
+    """No repetition in the pattern has two ways to match one text, which would take years here."""
+    (problem,) = mistakes(write(tmp_path, container(f"image: '{part * 20_000}!'"))).problems
+    assert len(str(problem)) < 500
+
+
+def test_mistakes_of_the_build_container_come_at_once(tmp_path: Path) -> None:
+    text = (
+        "version: 1\ncontainer:\n  image: Team/build:{python}\n  step_minutes: 0x1e\ndefaults:\n  network: ~\n"
+        "layers:\n  a:\n    source: code\n    system_packages: [-y]\n    pack_libraries: 'yes'\n"
+    )
+    assert str(mistakes(write(tmp_path, text))).splitlines() == [
+        "layers.yaml: has 6 mistakes",
+        "  line 3: container.image: 'Team/build:{python}' is not an image reference: "
+        "only {runtime} and {architecture} stand for something",
+        "  line 4: container.step_minutes: must be a whole number from 1 to 1440, not a number (0x1e); "
+        "write it in plain digits",
+        "  line 6: defaults.network: '~' is not a network for builds; write none",
+        "  line 10: layers.a.system_packages[0]: '-y' is not the name of a system package: "
+        "write letters, digits and + . _ : ~ -, a letter or digit first",
+        "  line 10: layers.a.system_packages: there is nothing to build: the layer has no requirements",
+        "  line 11: layers.a.pack_libraries: must be true or false, not text (yes); write true",
+    ]
+
+
 def test_a_password_in_a_url_is_not_told(tmp_path: Path) -> None:
     urls = ["x @ https://user:secret@host/x", "https://user:secret@host/x", "-e git+https://secret@host/x"]
     assert "secret" not in str(mistakes(write(tmp_path, layer(f"requirements: {urls}"))))
@@ -313,12 +404,40 @@ def test_a_circle_of_uses_may_be_longer_than_the_stack(tmp_path: Path) -> None:
 # Whatever the file is
 
 
-KEYS = sorted({*config.TOP, *config.DEFAULTS, *config.LAYER, *config.FUNCTION, *config.PUBLISH, *config.SHARE})
+KEYS = sorted(
+    {
+        *config.TOP,
+        *config.DEFAULTS,
+        *config.LAYER,
+        *config.FUNCTION,
+        *config.PUBLISH,
+        *config.SHARE,
+        *environment.CONTAINER,
+    }
+)
 # no line breaks: Python's $, unlike a JSON schema's, matches before one at the end
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\n"), max_size=12)
-WORDS = ["", "a", "z", "code", ".", "..", "/x", "python3.16", "arm64", "none", "tests", "x>1", "<2", "n" * 600]
+WORDS = [
+    "",
+    "a",
+    "z",
+    "code",
+    ".",
+    "..",
+    "/x",
+    "python3.16",
+    "arm64",
+    "none",
+    "tests",
+    "x>1",
+    "<2",
+    "n" * 600,
+    "default",
+    "{x}",
+    "A/b",
+]
 ANYTHING = st.recursive(
-    st.sampled_from([*WORDS, None, True, 0, 3.12, 123456789012]) | TEXTS,
+    st.sampled_from([*WORDS, None, True, 0, 30, 3.12, 123456789012]) | TEXTS,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS) | TEXTS, inner, max_size=3),
 )
 
@@ -340,17 +459,31 @@ DEFAULTS = {
     "bytecode": st.sampled_from(["only", "none", "unchecked-hash"]),
     "prune": some("tests", "stubs", "sources"),
 }
-LAYER = mapping(
+BUILD = {"network": st.sampled_from(["default", "none"]), "pack_libraries": st.booleans()}
+PACKED = mapping(
     {"source": st.sampled_from(["code", "alias/inner"])},
     description=st.sampled_from(["", "d" * 256]),
     requirements=some("x", "x>1", "x[y]~=1.0,<2"),
     **DEFAULTS,
 )
+BUILT = mapping(
+    {"requirements": some("x", "x>1", least=1)},
+    system_packages=some("gcc", "libpq-devel", "g++"),
+    **DEFAULTS,
+    **BUILD,
+)
+LAYER = PACKED | BUILT
+CONTAINER = mapping(
+    {},
+    image=st.sampled_from(["build", "{runtime}:{architecture}", "a.b:1/c@sha256:" + "0" * 64]),
+    step_minutes=st.integers(1, 1440),
+)
 FUNCTION = mapping({"layers": some("a", "b")}, handler=st.just("a.b"), source=st.just("code"))
 ACCOUNTS = mapping({"accounts": some("012345678901", 123456789012, least=1)}, organization=st.just("o-abcdefghij"))
 FILE = mapping(
     {"version": st.just(1), "layers": mapping({"a": LAYER, "b": LAYER}, c=LAYER)},
-    defaults=mapping({}, **DEFAULTS),
+    defaults=mapping({}, **DEFAULTS, **BUILD),
+    container=CONTAINER,
     functions=st.dictionaries(TEXTS, FUNCTION, max_size=2),
     publish=mapping(
         {}, regions=some("us-east-1", "eu-west-1"), share=st.sampled_from(["public", "private"]) | ACCOUNTS
@@ -404,7 +537,7 @@ def told(path: Path) -> ConfigError | None:
     return None
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)  # a busy machine is no mistake
 @given(slips())
 def test_parser_and_schema_refuse_the_same(project: Path, data: Any) -> None:
     text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True)

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from packaging.utils import canonicalize_name
 
+import conftest
 from layerkit import normalize, targets
-from layerkit.builders.wheels import WheelsBuilder
 from layerkit.errors import ContentError
 from layerkit.model import Bytecode, Pin, Prune, TreeFile
 from wheelhouse import Index, make_wheel
@@ -54,7 +54,7 @@ def install(index: Index, tmp_path: Path) -> Install:
                 Pin(name=canonicalize_name(distribution), version=version, hashes=(f"sha256:{index.hashes[name]}",))
             )
         (tmp_path / "install").mkdir()
-        return WheelsBuilder().install(pins, ARM, tmp_path / "install")[pins[0]]
+        return conftest.install(pins, ARM, tmp_path / "install")[pins[0]]
 
     return run
 

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from layerkit import config, targets
+from layerkit import config, environment, targets
 from layerkit.config import load
 from layerkit.errors import ConfigError
 from layerkit.model import Bytecode, Prune
@@ -36,6 +36,13 @@ def sub(*path: str) -> Any:
     for step in path:
         part = part[step]
     return part
+
+
+def resolved(part: Any) -> Any:
+    return sub(part["$ref"].rpartition("/")[2]) if "$ref" in part else part
+
+
+CONTAINER = SCHEMA["properties"]["container"]["properties"]
 
 
 def test_the_schema_is_one() -> None:
@@ -86,6 +93,7 @@ def test_words_are_those_of_the_code() -> None:
     assert tuple(sub("architectures", "items", "enum")) == targets.ARCHITECTURES
     assert sub("bytecode", "enum") == list(Bytecode)
     assert sub("prune", "items", "enum") == list(Prune)
+    assert sub("network", "enum") == list(environment.NETWORKS)
     assert tuple(sub("runtimes", "items", "anyOf")[0]["enum"]) == targets.known_runtimes()
 
 
@@ -96,12 +104,27 @@ def test_runtimes_are_those_that_are_found() -> None:
     assert [n for n in names if runtime.is_valid(n)] == [n for n in names if targets.find_runtime(n)]
 
 
-def test_limits_are_those_of_aws() -> None:
+def test_defaults_are_those_that_hold(tmp_path: Path) -> None:
+    """An editor shows them; a file that writes them out says the same as one that does not."""
+    container = {key: resolved(part)["default"] for key, part in CONTAINER.items()}
+    builds = {key: sub(key, "default") for key in environment.BUILD}
+    builds["system_packages"] = sub("layer", "properties", "system_packages", "default")
+    shared = {key: sub(key, "default") for key in ("runtimes", "architectures", "bytecode", "prune")}
+    plain: dict[str, Any] = {"version": 1, "layers": {"a": {"source": "code"}}}
+    full = {"version": 1, "container": container, "layers": {"a": {"source": "code", **shared, **builds}}}
+    path = write(tmp_path, yaml.safe_dump(plain))
+    expected = load(path)
+    path.write_text(yaml.safe_dump(full))
+    assert load(path) == expected
+
+
+def test_limits_are_those_of_aws_and_ours() -> None:
     assert sub("runtimes", "maxItems") == targets.limit("runtimes")
     assert len(sub("architectures", "items", "enum")) == targets.limit("architectures")
     assert sub("license", "maxLength") == targets.limit("license")
     assert sub("layer", "properties", "description", "maxLength") == targets.limit("description")
     assert sub("function", "properties", "layers", "maxItems") == targets.limit("layers_per_function")
+    assert (CONTAINER["step_minutes"]["minimum"], CONTAINER["step_minutes"]["maximum"]) == environment.STEP_MINUTES
     name = Draft202012Validator(sub("layer", "properties", "name"))
     assert name.is_valid("n" * targets.limit("name"))
     assert not name.is_valid("n" * (targets.limit("name") + 1))
@@ -112,6 +135,7 @@ def test_keys_are_those_of_the_parser() -> None:
     assert set(SCHEMA["properties"]["defaults"]["properties"]) == set(config.DEFAULTS)
     assert set(sub("layer", "properties")) == set(config.LAYER)
     assert set(sub("function", "properties")) == set(config.FUNCTION)
+    assert set(CONTAINER) == set(environment.CONTAINER)
     assert set(SCHEMA["properties"]["publish"]["properties"]) == set(config.PUBLISH)
     assert set(sub("share")["anyOf"][1]["properties"]) == set(config.SHARE)
 
@@ -124,6 +148,8 @@ def test_patterns_are_those_of_the_parser() -> None:
         sub("function", "properties", "handler", "pattern"): config.HANDLER,
         sub("folder", "pattern"): config.FOLDER,
         sub("regions", "items", "pattern"): config.REGION,
+        sub("image", "pattern"): environment.IMAGE,
+        sub("layer", "properties", "system_packages", "items", "pattern"): environment.PACKAGE,
         share["accounts"]["items"]["anyOf"][0]["pattern"]: config.ACCOUNT,
         share["organization"]["pattern"]: config.ORGANIZATION,
     }

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+import conftest
 from layerkit import targets, uv
 from layerkit.builders import wheels
-from layerkit.builders.wheels import WheelsBuilder
 from layerkit.errors import HashMismatch, IndexUnreachable, ResolutionError, WheelMissing
 from layerkit.model import Pin, Target
 from wheelhouse import Index, make_sdist, make_wheel
@@ -32,7 +32,7 @@ def pins(index: Index) -> list[Pin]:
 
 def install(index: Index, into: Path, on: Target) -> dict[str, str]:
     into.mkdir(exist_ok=True)
-    homes = WheelsBuilder().install(pins(index), on, into)
+    homes = conftest.install(pins(index), on, into)
     return {pin.name: (home / f"{pin.name}.py").read_text() for pin, home in homes.items()}
 
 
@@ -109,7 +109,7 @@ def test_other_bytes_than_locked(index: Index, tmp_path: Path) -> None:
     index.add(other)
     (tmp_path / "t").mkdir()
     with pytest.raises(HashMismatch, match="other bytes than those that were locked") as caught:
-        WheelsBuilder().install(locked, target(), tmp_path / "t")
+        conftest.install(locked, target(), tmp_path / "t")
     assert locked[0].hashes[0] in caught.value.why
 
 
@@ -120,7 +120,7 @@ def test_an_index_that_lies_about_its_hashes(index: Index, tmp_path: Path) -> No
     index.files[name] = content
     (tmp_path / "t").mkdir()
     with pytest.raises(HashMismatch):
-        WheelsBuilder().install(locked, target(), tmp_path / "t")
+        conftest.install(locked, target(), tmp_path / "t")
 
 
 def test_an_index_that_lost_the_version(index: Index, tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ def test_an_index_that_lost_the_version(index: Index, tmp_path: Path) -> None:
     index.add(make_wheel("web", "1.1"))
     (tmp_path / "t").mkdir()
     with pytest.raises(ResolutionError) as caught:
-        WheelsBuilder().install(locked, target(), tmp_path / "t")
+        conftest.install(locked, target(), tmp_path / "t")
     assert "web==1.0" in caught.value.why
 
 
@@ -140,7 +140,7 @@ def test_an_index_that_fails(index: Index, tmp_path: Path) -> None:
     index.status = 502
     (tmp_path / "t").mkdir()
     with pytest.raises(IndexUnreachable):
-        WheelsBuilder().install(locked, target(), tmp_path / "t")
+        conftest.install(locked, target(), tmp_path / "t")
 
 
 def test_distributions_that_own_one_path_do_not_overwrite_each_other(index: Index, tmp_path: Path) -> None:
@@ -151,7 +151,7 @@ def test_distributions_that_own_one_path_do_not_overwrite_each_other(index: Inde
         make_wheel("d", files={"d.py": "d", "same.py": ""}),
     )
     (tmp_path / "t").mkdir()
-    homes = {pin.name: home for pin, home in WheelsBuilder().install(pins(index), target(), tmp_path / "t").items()}
+    homes = {pin.name: home for pin, home in conftest.install(pins(index), target(), tmp_path / "t").items()}
     assert (homes["a"] / "shared.py").read_text() == "from a"
     assert (homes["b"] / "shared.py").read_text() == "from b"
     assert homes["c"] == homes["d"]

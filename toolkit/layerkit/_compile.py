@@ -1,7 +1,8 @@
 """Run by the runtime's own Python, not imported: compiles chunks of modules, each chunk in a fork of its own.
 
-Standard input: {"jobs": N, "chunks": [[[source file, name in tracebacks, output file], ...], ...]}.  A module that
-does not compile leaves no output.  Works on every Python that Lambda's runtimes have had since 3.9.
+Standard input: {"jobs": N (0: one for each core), "chunks": [[[source file, name in tracebacks, output file], ...],
+...]}.  A module that does not compile leaves no output.  Works on every Python that Lambda's runtimes have had since
+3.9.
 """
 
 import importlib.util
@@ -28,10 +29,11 @@ def compile_chunk(chunk: "list[list[str]]") -> None:
 
 def main() -> None:
     task = json.load(sys.stdin)
+    jobs = task["jobs"] or os.cpu_count() or 1
     running = 0
     failed = False
     for chunk in task["chunks"]:
-        if running >= task["jobs"]:
+        if running >= jobs:
             failed |= os.wait()[1] != 0
             running -= 1
         pid = os.fork()

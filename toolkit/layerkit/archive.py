@@ -17,12 +17,11 @@ from pathlib import Path
 from typing import IO
 
 from layerkit.errors import ContentError
-from layerkit.model import PartRecord, TreeFile
+from layerkit.model import Origin, PartRecord, TreeFile
 
 # Of libdeflate.  Measured on pandas and numpy (144 MB): 6 packs to 42.2 MB in 1.2 s, 8 to 41.8 MB in 2.4 s, 10 to
 # 40.9 MB in 10 s; zlib's 9 to 42.2 MB in 11 s.
 LEVEL = 8
-FOLDER = "python/"  # in the zip; Lambda unpacks a layer into /opt, and /opt/python is on sys.path
 RECORD = ".layerkit.json"  # a part's own entry, never in a layer
 MOST_ENTRIES = 0xFFFF  # without zip64, which Lambda does not need: a layer is at most 250 MB
 MOST_BYTES = 0xFFFFFFFF
@@ -83,7 +82,7 @@ def pack_part(files: Sequence[TreeFile], record: PartRecord, pool: Executor, to:
     """Write a part's zip; its comment is the digest of all bytes before, to know it whole again."""
 
     def packed(file: TreeFile) -> Entry:
-        return compress(FOLDER + file.path, file.read())
+        return compress(f"{file.top}/{file.path}", file.read())
 
     note = compress(RECORD, json.dumps(asdict(record), sort_keys=True).encode())
     writer = _Writer(to)
@@ -122,7 +121,7 @@ def read_part(file: Path) -> BuiltPart | None:
                 offset=info.header_offset + LOCAL.size + name_length + extra_length,
             )
         )
-    record["uncompiled"] = tuple(record["uncompiled"])
+    record |= {"origin": Origin(**record["origin"])} | {k: tuple(record[k]) for k in ("uncompiled", "libraries")}
     return BuiltPart(file=file, record=PartRecord(**record), entries=tuple(entries))
 
 

@@ -12,7 +12,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from importlib import resources
 from pathlib import Path
@@ -23,6 +23,7 @@ from layerkit.model import Interpreter
 
 PREFIX = "/opt/python/"  # where Lambda unpacks a layer's python/ folder
 CHUNK = 32  # modules to a fork: large enough to hide its cost, small enough to share between cores
+Chunks = Sequence[Sequence[tuple[str, str, str]]]  # of (source file, name in tracebacks, .pyc to write)
 PROBE = "import sys; print(sys.implementation.name, '%d.%d.%d' % sys.version_info[:3], sys.version_info[3])"
 
 
@@ -89,12 +90,12 @@ def _ask(executable: Path) -> str:
 
 
 def compile_all(
-    interpreter: Interpreter, parts: Sequence[Sequence[tuple[Path, str]]], into: Path, jobs: int
+    run: Callable[[Chunks], object], parts: Sequence[Sequence[tuple[Path, str]]], into: Path
 ) -> list[dict[str, Path]]:
-    """Compile the modules of each part; the answer holds, for each part, module path -> .pyc file.
+    """Compile the modules of each part by `run`; the answer holds, for each part, module path -> .pyc file.
 
     `parts` lists (file, path below python/), each part sorted by path.  A module that the interpreter refuses is
-    missing from the answer.  Raises MachineError when the interpreter itself fails.
+    missing from the answer.
     """
     chunks: list[list[tuple[str, str, str]]] = []
     outputs: list[dict[str, Path]] = []
@@ -105,11 +106,13 @@ def compile_all(
         chunks += [tasks[i : i + CHUNK] for i in range(0, len(tasks), CHUNK)]
         outputs.append(named)
     if chunks:
-        _run(interpreter, chunks, jobs)
+        run(chunks)
     return [{path: file for path, file in named.items() if file.exists()} for named in outputs]
 
 
-def _run(interpreter: Interpreter, chunks: Sequence[Sequence[tuple[str, str, str]]], jobs: int) -> None:
+def run_here(interpreter: Interpreter, jobs: int, chunks: Chunks) -> None:
+    """Compile on this machine.  Raises MachineError when the interpreter itself fails."""
+    assert interpreter.executable, "the container's own is run by its session"
     environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
     environment["PYTHONHASHSEED"] = "0"  # the order of set constants
     script = resources.files("layerkit").joinpath("_compile.py")

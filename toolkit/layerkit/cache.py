@@ -90,8 +90,19 @@ class Cache:
             finally:
                 os.close(lock)
 
+    def is_live(self, workspace: str) -> bool:
+        """True while the process that has the workspace of this name is at work."""
+        folder = self.folder / "tmp" / workspace
+        try:
+            with _locked(folder, fcntl.LOCK_NB):
+                return False
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+
     def _tidy(self, top: Path) -> None:
-        """Remove what killed processes left, and parts that no build has read for long."""
+        """Remove what killed processes left, and parts, wheels and logs that no build has used for long."""
         for item in top.iterdir():
             with suppress(BlockingIOError), _locked(item, fcntl.LOCK_NB):
                 shutil.rmtree(item, ignore_errors=True)
@@ -101,6 +112,10 @@ class Cache:
                 age = now - file.stat().st_mtime
                 if age > UNUSED or (file.name.startswith(".") and age > ABANDONED):
                     file.unlink()
+        for item in (*self.folder.glob("wheels/*"), *self.folder.glob("logs/*"), *self.folder.glob("tools/*")):
+            with suppress(OSError):
+                if now - item.stat().st_mtime > UNUSED:
+                    shutil.rmtree(item) if item.is_dir() else item.unlink()
 
 
 @contextmanager

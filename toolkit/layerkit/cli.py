@@ -111,6 +111,15 @@ def lock(
 @click.argument("layers", nargs=-1, metavar="[LAYER]...")
 @click.option("--arch", "architectures", multiple=True, help="Build for this architecture alone: arm64 or x86_64.")
 @click.option("--runtime", "runtimes", multiple=True, help="Build for this runtime alone, as python3.12.")
+@click.option(
+    "--builder",
+    type=click.Choice(["auto", "container", "wheels"]),
+    default="auto",
+    show_default=True,
+    envvar="LAYERKIT_BUILDER",
+    show_envvar=True,
+    help="Where distributions are installed: in a container, from wheels without one, or as can be.",
+)
 @click.option("--jobs", "-j", type=click.IntRange(min=1), help="Processes at work; default: one for each core.")
 @click.option(
     "--frozen",
@@ -134,13 +143,14 @@ def build(
     layers: tuple[str, ...],
     architectures: tuple[str, ...],
     runtimes: tuple[str, ...],
+    builder: str,
     jobs: int | None,
     frozen: bool,
     output: Path,
 ) -> None:
     """Build the zips of all layers, or of the named ones, into dist/."""
     from layerkit import pipeline
-    from layerkit.builders.wheels import WheelsBuilder
+    from layerkit.builders import auto
     from layerkit.cache import Cache, default_folder
 
     request = pipeline.BuildRequest(
@@ -148,7 +158,8 @@ def build(
         jobs=jobs or 0, frozen=frozen,
     )  # fmt: skip
     with session(quiet=quiet, as_json=as_json) as console:
-        results = pipeline.build(request, WheelsBuilder(), Cache(default_folder()), console)
+        cache = Cache(default_folder())
+        results = pipeline.build(request, auto.named(builder, cache, console), cache, console)
         console.built(results, str(output))
 
 

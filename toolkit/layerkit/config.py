@@ -9,17 +9,23 @@ from pathlib import Path
 from packaging.requirements import InvalidRequirement, Requirement
 
 from layerkit import targets
+from layerkit.environment import BUILD, CONTAINER, container, environment, nothing_to_build
 from layerkit.errors import ConfigError
-from layerkit.model import Bytecode, Function, Layer, LayersFile, Prune, Share, Target
+from layerkit.model import Bytecode, Environment, Function, Layer, LayersFile, Prune, Share, Target
 from layerkit.reader import Value, nearest, read
 
-TOP = ("version", "defaults", "layers", "functions", "publish")
-DEFAULTS = ("runtimes", "architectures", "license", "bytecode", "prune")
-LAYER = ("name", "description", "requirements", "uses", "source", *DEFAULTS)
+TOP = ("version", "defaults", "container", "layers", "functions", "publish")
+DEFAULTS = ("runtimes", "architectures", "license", "bytecode", "prune", *BUILD)
+LAYER = ("name", "description", "requirements", "uses", "source", "system_packages", *DEFAULTS)
 FUNCTION = ("source", "handler", "layers")
 PUBLISH = ("regions", "share")
 SHARE = ("accounts", "organization")
-HINTS = {"runtime": "write runtimes: [python3.12]", "architecture": "write architectures: [arm64]"}
+HINTS = {
+    "runtime": "write runtimes: [python3.12]",
+    "architecture": "write architectures: [arm64]",
+    "system_packages": "write it in each layer that needs it",
+    **{key: f"{key} stands under container" for key in CONTAINER},
+}
 
 # ASCII alone, here and below: \w and \d would take other scripts' letters and digits, which AWS does not
 KEY = r"[A-Za-z0-9][A-Za-z0-9_-]{0,139}"  # it is the layer's name unless another is given
@@ -51,6 +57,7 @@ class _Loader:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.image = ""
         self.warnings: dict[str, None] = {}
 
     def file(self, root: Value) -> LayersFile:
@@ -61,6 +68,7 @@ class _Loader:
             root.wrong("the key 'version' is missing; write version: 1")
         elif top["version"].kind() != "a number (1)":
             top["version"].wrong(f"must be the number 1, not {top['version'].kind()}: this layerkit reads version 1")
+        self.image, step_limit = container(top["container"].fields(CONTAINER) if "container" in top else {})
         defaults = top["defaults"].fields(DEFAULTS, hints=HINTS) if "defaults" in top else {}
         self._settings(defaults)  # so that a mistake there is told even if every layer overrides it
         if "layers" not in top:
@@ -81,6 +89,7 @@ class _Loader:
             functions=functions,
             regions=regions,
             share=_share(publish["share"]) if "share" in publish else Share(),
+            step_limit=step_limit,
             warnings=tuple(self.warnings),
         )
 
@@ -88,7 +97,7 @@ class _Loader:
         if not re.fullmatch(KEY, key):
             value.wrong("a layer's key is at most 140 letters, digits, - and _, and begins with a letter or digit")
         fields = value.fields(LAYER, hints=HINTS)
-        built_for, license_, bytecode, prune = self._settings(defaults | fields)
+        built_for, license_, bytecode, prune, builds = self._settings(defaults | fields)
         name, description = key, ""
         if "name" in fields:
             name = fields["name"].text(
@@ -96,10 +105,10 @@ class _Loader:
             )
         if "description" in fields:
             description = fields["description"].text(limit=targets.limit("description"))
-        if not value.is_mapping:
-            pass  # noted already
-        elif "source" not in fields and ("requirements" not in fields or fields["requirements"].is_empty):
-            value.wrong("the layer is empty, which AWS refuses; give it requirements or a source")
+        if "requirements" not in fields or fields["requirements"].is_empty:
+            if value.is_mapping and "source" not in fields:
+                value.wrong("the layer is empty, which AWS refuses; give it requirements or a source")
+            nothing_to_build(fields)
         return Layer(
             key=key,
             name=name,
@@ -111,9 +120,12 @@ class _Loader:
             source=self._folder(fields["source"]) if "source" in fields else None,
             bytecode=bytecode,
             prune=prune,
+            environment=builds,
         )
 
-    def _settings(self, fields: dict[str, Value]) -> tuple[tuple[Target, ...], str, Bytecode, frozenset[Prune]]:
+    def _settings(
+        self, fields: dict[str, Value]
+    ) -> tuple[tuple[Target, ...], str, Bytecode, frozenset[Prune], Environment]:
         """What may stand under `defaults`, too."""
         names, architectures = ["python3.12"], ["arm64"]
         if "runtimes" in fields:
@@ -126,12 +138,12 @@ class _Loader:
             ]
             architectures = [architecture for architecture in found if architecture]
         runtimes = filter(None, map(targets.find_runtime, names))
-        built_for = sorted(runtime.target(architecture) for runtime in runtimes for architecture in architectures)
+        built_for = sorted(runtime.target(machine, self.image) for runtime in runtimes for machine in architectures)
         license_ = fields["license"].text(limit=targets.limit("license")) if "license" in fields else ""
         bytecode = fields["bytecode"].choice(tuple(Bytecode), "a kind of bytecode") if "bytecode" in fields else None
         groups = fields["prune"].items("groups of files") if "prune" in fields else []
         prune = frozenset(filter(None, [item.choice(tuple(Prune), "a group of files") for item in groups]))
-        return tuple(built_for), license_, bytecode or Bytecode.UNCHECKED_HASH, prune
+        return tuple(built_for), license_, bytecode or Bytecode.UNCHECKED_HASH, prune, environment(fields)
 
     def _runtimes(self, value: Value) -> Iterator[str]:
         known = targets.known_runtimes()

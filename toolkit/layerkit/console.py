@@ -79,6 +79,11 @@ class Console:
         else:
             self._print(f"warning: {message}")
 
+    def note(self, message: str) -> None:
+        """Something worth knowing that is no reason to worry."""
+        if not self.quiet:
+            self._print(message)
+
     def begin(self, files: Sequence[str]) -> None:
         self.width = max(map(len, files), default=0)
         if self.quiet:

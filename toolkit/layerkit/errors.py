@@ -95,3 +95,15 @@ class MachineError(LayerkitError):
     """This machine lacks something: disk space, permission, a program."""
 
     exit_code = 10
+
+
+class EngineError(LayerkitError):
+    """No container can be had: no engine, no image, no emulation, an image for something else; or the engine left."""
+
+    exit_code = 11
+
+
+class BuildFailed(LayerkitError):
+    """A source distribution did not become a wheel: its build failed, took too long, or wanted a network."""
+
+    exit_code = 12

@@ -26,9 +26,9 @@ Entry = dict[str, Any]  # one layer for one target, as it is written
 Manifest = dict[str, Any]
 KINDS: dict[str, type] = {
     **dict.fromkeys(("layer", "name", "description", "license", "runtime", "architecture", "file"), str),
-    **dict.fromkeys(("sha256", "code_sha256", "builder", "inputs"), str),
+    **dict.fromkeys(("sha256", "code_sha256", "inputs"), str),
     **dict.fromkeys(("size", "unzipped_size"), int),
-    **dict.fromkeys(("distributions", "source"), list),
+    **dict.fromkeys(("distributions", "source", "libraries", "builders"), list),
     "bytecode": dict,
 }
 
@@ -36,8 +36,18 @@ KINDS: dict[str, type] = {
 def entry(archive: LayerArchive) -> Entry:
     """What the manifest says of an archive.  Sizes in bytes; `code_sha256` in base64, as AWS gives it."""
     distributions = [
-        {"name": p.name, "version": p.version, "license": p.license, "size": p.size} for p in archive.parts if p.name
+        {
+            "name": p.name,
+            "version": p.version,
+            "license": p.license,
+            "size": p.size,
+            "from": "sdist" if p.origin.sdist else "wheel",
+        }
+        for p in archive.parts
+        if p.name
     ]
+    # of the runs that made the parts, which may be older than the one that made the zip
+    builders = sorted({(p.origin.builder, p.origin.image, p.origin.digest) for p in archive.parts})
     return {
         "layer": archive.layer.key,
         "name": archive.layer.name,
@@ -57,7 +67,10 @@ def entry(archive: LayerArchive) -> Entry:
             "compiler": f"CPython {archive.compiler}" if archive.compiler else None,
             "uncompiled": sorted(path for part in archive.parts for path in part.uncompiled),
         },
-        "builder": archive.builder,
+        "libraries": sorted({name for part in archive.parts for name in part.libraries}),
+        "builders": [
+            {"name": name, "image": image or None, "digest": digest or None} for name, image, digest in builders
+        ],
         "inputs": archive.inputs,
     }
 

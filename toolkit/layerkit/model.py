@@ -31,6 +31,7 @@ class Target:
     runtime: str  # AWS's identifier, "python3.12"
     architecture: str  # AWS's spelling, "arm64" or "x86_64"
     glibc: tuple[int, int]  # of the runtime's operating system
+    image: str  # the build container's, as an engine pulls it
 
     @property
     def python(self) -> str:
@@ -63,6 +64,15 @@ class Target:
         }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Environment:
+    """What a layer's distributions are built in where no wheel is offered: its part of the build container."""
+
+    system_packages: tuple[str, ...] = ()  # installed before, by the image's own package manager
+    network: bool = True  # whether a build may use it
+    pack_libraries: bool = True  # whether libraries that the runtime lacks go to lib/
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layer:
     """One declared layer."""
@@ -77,6 +87,7 @@ class Layer:
     source: Path | None = None  # own code, absolute
     bytecode: Bytecode = Bytecode.UNCHECKED_HASH
     prune: frozenset[Prune] = frozenset()
+    environment: Environment = Environment()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +118,7 @@ class LayersFile:
     functions: Mapping[str, Function] = field(default_factory=dict)
     regions: tuple[str, ...] = ()
     share: Share = Share()
+    step_limit: int = 1800  # seconds that one step in the build container may take
     warnings: tuple[str, ...] = ()
 
     @property
@@ -171,9 +183,9 @@ class Lock:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interpreter:
-    """A CPython on this machine."""
+    """A CPython on this machine, or in the build container."""
 
-    executable: Path
+    executable: Path | None  # None: the container's
     release: str  # "3.12.15"
 
 
@@ -188,6 +200,7 @@ class Part:
     bytecode: Bytecode
     prune: frozenset[Prune]
     compiler: Interpreter | None
+    environment: Environment = Environment()
     pin: Pin | None = None
     source: Path | None = None  # a folder below `project`
     project: Path = Path()
@@ -195,16 +208,27 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TreeFile:
-    """One file of a layer: its path below python/, and its bytes or the file that has them."""
+    """One file of a layer: its path below python/ (or below `top`), and its bytes or the file that has them."""
 
     path: str
     content: Path | bytes
+    top: str = "python"
 
     def read(self) -> bytes:
         return self.content if isinstance(self.content, bytes) else self.content.read_bytes()
 
     def size(self) -> int:
         return len(self.content) if isinstance(self.content, bytes) else self.content.stat().st_size
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Origin:
+    """Who made a part."""
+
+    builder: str = "host"  # or "wheels", "container"; the host alone packs own source
+    image: str = ""  # of the container
+    digest: str = ""  # of the image
+    sdist: bool = False  # True: built from the source distribution, not from a wheel of the index
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,6 +241,8 @@ class PartRecord:
     license: str = ""
     size: int = 0  # bytes unzipped
     uncompiled: tuple[str, ...] = ()  # modules that the compiler refused (templates, other syntax)
+    origin: Origin = Origin()
+    libraries: tuple[str, ...] = ()  # shared libraries that were packed to lib/
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,4 +258,3 @@ class LayerArchive:
     sha256: str  # hex
     parts: tuple[PartRecord, ...]
     compiler: str  # CPython release; empty: no bytecode inside
-    builder: str

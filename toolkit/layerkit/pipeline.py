@@ -16,7 +16,7 @@ from typing import Protocol
 from layerkit import __version__, archive, bytecode, config, manifest, parts, plan
 from layerkit import lock as lockfile
 from layerkit.archive import BuiltPart
-from layerkit.builders import Builder
+from layerkit.builders import Builder, OtherRelease
 from layerkit.cache import Cache
 from layerkit.errors import ContentError, LockError, MachineError
 from layerkit.model import Bytecode, Interpreter, Layer, LayerArchive, LayersFile, Lock, Part, Target
@@ -27,6 +27,7 @@ class Progress(Protocol):
     """Where the pipeline tells what it is doing; `console` shows it."""
 
     def warn(self, message: str) -> None: ...
+    def note(self, message: str) -> None: ...
     def begin(self, files: Sequence[str]) -> None: ...
     def step(self, file: str, doing: str) -> None: ...
     def done(self, result: LayerResult) -> None: ...
@@ -102,23 +103,32 @@ def check_lock(file: Path, progress: Progress) -> Path:
 
 def build(request: BuildRequest, builder: Builder, cache: Cache, progress: Progress) -> list[LayerResult]:
     """Build the layers that are asked for and put them into the output folder, all or none."""
-    start = time.monotonic()
     layers = _load(request.file, progress)
     locked = _lock_for(layers, request, cache, progress)
+    try:
+        return _build(layers, locked, request, builder, cache, progress)
+    except OtherRelease:  # the build image is a newer one than was planned with
+        return _build(layers, locked, request, builder, cache, progress)
+
+
+def _build(
+    layers: LayersFile, locked: Lock, request: BuildRequest, builder: Builder, cache: Cache, progress: Progress
+) -> list[LayerResult]:
+    start = time.monotonic()
     chosen = plan.select(layers, request.layers, request.runtimes, request.architectures)
-    compilers = _compilers(chosen, locked, cache, request.frozen, progress)
+    compilers = _compilers(chosen, locked, builder, cache, request.frozen, progress)
     plans = [plan.make(layers, locked, layer, target, compilers) for layer, target in chosen]
     progress.begin([one.file for one in plans])
 
     there = {item["file"]: item for item in manifest.read(request.output)}
     results = []
     missing = [one for one in plans if not _is_current(one, there.get(one.file), request.output)]
-    built = _build_parts(missing, builder, cache, request.jobs, progress)
+    built = _build_parts(missing, builder, cache, request.jobs, layers.step_limit, progress)
     if missing or any(_described(one, there[one.file]) != there[one.file] for one in plans):
         with manifest.replacing(request.output) as (staging, commit):
             there = {item["file"]: item for item in manifest.read(request.output)}  # it is our turn only now
             entries = {
-                one.file: _assembled(one, built, builder.name, staging, progress)
+                one.file: _assembled(one, built, staging, progress)
                 if one in missing
                 else _described(one, there[one.file])
                 for one in plans
@@ -161,18 +171,28 @@ def _lock_for(layers: LayersFile, request: BuildRequest, cache: Cache, progress:
 
 
 def _compilers(
-    chosen: Iterable[tuple[Layer, Target]], locked: Lock, cache: Cache, frozen: bool, progress: Progress
+    chosen: Iterable[tuple[Layer, Target]],
+    locked: Lock,
+    builder: Builder,
+    cache: Cache,
+    frozen: bool,
+    progress: Progress,
 ) -> dict[str, Interpreter | None]:
-    """For each runtime that gets bytecode, who compiles it.
+    """For each runtime that gets bytecode, who compiles it: this machine, which is faster, or the build container.
 
-    Says, or with `frozen` refuses, what differs from the lock.
+    The release that the lock names comes first, wherever it is.  Says, or with `frozen` refuses, what differs.
     """
     found: dict[str, Interpreter | None] = {}
     for layer, target in chosen:
         if target.runtime in found or layer.bytecode is Bytecode.NONE:
             continue
         release = locked.compilers.get(target.runtime, "")
-        compiler = found[target.runtime] = bytecode.choose(target.python, release, cache.folder)
+        compiler = bytecode.choose(target.python, release, cache.folder)
+        if not compiler or (release and compiler.release != release):
+            inside = builder.release(target)
+            if inside and (not compiler or inside == release):
+                compiler = Interpreter(executable=None, release=inside)
+        found[target.runtime] = compiler
         if compiler and compiler.release == release:
             continue
         message = (
@@ -209,7 +229,7 @@ def _described(one: LayerPlan, entry: manifest.Entry) -> manifest.Entry:
 
 
 def _build_parts(
-    plans: Sequence[LayerPlan], builder: Builder, cache: Cache, jobs: int, progress: Progress
+    plans: Sequence[LayerPlan], builder: Builder, cache: Cache, jobs: int, step_limit: int, progress: Progress
 ) -> dict[str, BuiltPart]:
     """All parts of the plans by key, those that the cache lacked built now."""
     users: dict[str, list[str]] = {}
@@ -233,6 +253,7 @@ def _build_parts(
         builder,
         cache,
         jobs or os.cpu_count() or 1,
+        step_limit,
         tell,
     )
     built = {key: part or cache.get(key) for key, part in cached.items()}
@@ -241,9 +262,7 @@ def _build_parts(
     return {key: part for key, part in built.items() if part}
 
 
-def _assembled(
-    one: LayerPlan, built: Mapping[str, BuiltPart], builder: str, staging: Path, progress: Progress
-) -> manifest.Entry:
+def _assembled(one: LayerPlan, built: Mapping[str, BuiltPart], staging: Path, progress: Progress) -> manifest.Entry:
     progress.step(one.file, "zipping")
     whole = [built[part.key] for part in one.parts]
     try:
@@ -265,6 +284,5 @@ def _assembled(
             sha256=sha256,
             parts=tuple(part.record for part in whole),
             compiler=one.compiler,
-            builder=builder,
         )
     )

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from layerkit import lock as lockfile
-from layerkit import normalize
+from layerkit import normalize, targets
 from layerkit.archive import LEVEL
 from layerkit.errors import ConfigError, ContentError
-from layerkit.model import Bytecode, Interpreter, Layer, LayersFile, Lock, Part, Pin, Target
+from layerkit.model import Bytecode, Environment, Interpreter, Layer, LayersFile, Lock, Part, Pin, Target
 from layerkit.reader import nearest
 
-FORMAT = 1  # part of every address: raise it when the same inputs would give other bytes
+FORMAT = 2  # part of every address: raise it when the same inputs would give other bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,9 +106,13 @@ def _part(
     source: Path | None = None,
     project: Path = Path(),
 ) -> Part:
+    environment = layer.environment if pin else Environment()
     if pin:
         label = str(pin)
         content = _digest([pin.name, pin.version, sorted(pin.hashes), target.machine, target.glibc])
+        if environment != Environment() or not targets.is_default_image(target):
+            # these decide bytes only where no wheel is offered, but that is not known before
+            content = _digest([content, target.image, environment.system_packages, environment.pack_libraries])
     else:
         assert source
         label = source.relative_to(project).as_posix()
@@ -124,6 +128,7 @@ def _part(
         bytecode=bytecode,
         prune=layer.prune,
         compiler=compiler,
+        environment=environment,
         pin=pin,
         source=source,
         project=project,

@@ -21,6 +21,8 @@ Loader: type[yaml.SafeLoader] | type[yaml.CSafeLoader] = getattr(yaml, "CSafeLoa
 T = TypeVar("T")
 NULL = "tag:yaml.org,2002:null"
 TEXT = "tag:yaml.org,2002:str"
+INTEGER = "tag:yaml.org,2002:int"
+FLAG = "tag:yaml.org,2002:bool"
 MERGE = "tag:yaml.org,2002:merge"
 DEEPEST = 100  # levels; PyYAML composes by recursion, and a file of a million brackets would end the process
 KINDS = {"str": "text", "int": "a number", "float": "a number", "bool": "a yes/no value"}
@@ -59,6 +61,10 @@ class Value:
     @property
     def is_mapping(self) -> bool:
         return isinstance(self.node, yaml.MappingNode)
+
+    @property
+    def is_list(self) -> bool:
+        return isinstance(self.node, yaml.SequenceNode)
 
     @property
     def is_empty(self) -> bool:
@@ -141,6 +147,26 @@ class Value:
             self.wrong(f"'{_shown(text)}' is not {what}" + (f": {rule}" if rule else ""))
             return ""
         return text
+
+    def number(self, least: int, most: int) -> int:
+        """A whole number in this range, in plain digits: YAML takes 017, 0x1e, 1_0 and 1:30 for numbers, too."""
+        if self.node.tag == INTEGER and re.fullmatch(r"[0-9]|[1-9][0-9]{1,8}", self.raw):
+            number = int(self.raw)
+            if least <= number <= most:
+                return number
+        plain = re.fullmatch(r"-?(0|[1-9][0-9]*)(\.[0-9]*[1-9])?", self.raw)
+        hint = "" if plain or not self.kind().startswith("a number") else "; write it in plain digits"
+        self.wrong(f"must be a whole number from {least} to {most}, not {self.kind()}{hint}")
+        return 0
+
+    def flag(self) -> bool:
+        """true or false, in any of YAML's spellings."""
+        word = self.raw.lower()
+        yes, no = word in ("true", "yes", "on"), word in ("false", "no", "off")
+        if self.node.tag != FLAG or not (yes or no):
+            hint = "; write true" if yes else "; write false" if no else ""
+            self.wrong(f"must be true or false, not {self.kind()}{hint}")
+        return yes
 
     def choice(self, choices: Collection[T], what: str, *, others: Mapping[str, T] | None = None) -> T | None:
         """One of these words (or StrEnum members); `others` are other people's words for them."""

@@ -144,11 +144,12 @@ class _Project:
         with tempfile.TemporaryDirectory(prefix="layerkit-offers-") as elsewhere:  # without our environments
             offered = offers.on_index([pin], Path(elsewhere))
         targets = sorted({target for key in named for target in self.layers[key].targets})
-        lacking = [target for target in targets if offers.best_wheel(offered.get(pin, {}), target) is None]
+        lacking = [target for target in targets if offers.best_wheel(offered[pin].wheels, target) is None]
         if not lacking:
             return None
-        error = offers.no_wheel([pin], offered, lacking[0])
-        error.where, error.cure = _paths(named), "choose another distribution or version in layers.yaml"
+        cure = "choose another distribution or version in layers.yaml"
+        error = offers.no_wheel([pin], offered, lacking[0], cure)
+        error.where = _paths(named)
         return error
 
 

@@ -28,8 +28,10 @@ class Runtime:
     deprecated: date | None
     known: bool = True
 
-    def target(self, architecture: str) -> Target:
-        return Target(runtime=self.name, architecture=architecture, glibc=self.glibc)
+    def target(self, architecture: str, image: str = "") -> Target:
+        """`image` names the build container's image; {runtime} and {architecture} in it stand for the target's."""
+        reference = (image or default_image()).replace("{runtime}", self.name).replace("{architecture}", architecture)
+        return Target(runtime=self.name, architecture=architecture, glibc=self.glibc, image=reference)
 
 
 @cache
@@ -40,6 +42,16 @@ def _data() -> Mapping[str, Any]:
 def limit(name: str) -> int:
     """One of AWS's limits, by its name in data/targets.toml."""
     return int(_data()["limits"][name])
+
+
+def default_image() -> str:
+    """AWS's own build images, with {runtime} and {architecture} in the name."""
+    return str(_data()["images"]["build"])
+
+
+def is_default_image(target: Target) -> bool:
+    runtime = find_runtime(target.runtime)
+    return runtime is not None and runtime.target(target.architecture) == target
 
 
 def known_runtimes() -> tuple[str, ...]:
@@ -69,3 +81,9 @@ def find_runtime(name: str) -> Runtime | None:
         deprecated=facts.get("deprecated"),
         known=name in data["runtimes"],
     )
+
+
+def libraries(target: Target) -> list[str]:
+    """The shared libraries that the runtime certainly has: what is not among them is packed."""
+    facts = _data()["runtimes"].get(target.runtime) or _data()["newer"]
+    return list(_data()["systems"][facts["system"]]["libraries"])

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from layerkit.errors import (
     MachineError,
     ResolutionError,
 )
+from layerkit.files import disk_errors
 
 # What pip's users have set already; uv reads its own names only.
 FROM_PIP = {
@@ -100,6 +102,34 @@ def run(arguments: Sequence[str], *, cwd: Path) -> str:
     if done.returncode == 0:
         return done.stdout
     raise failure(done.stderr)
+
+
+def version() -> str:
+    from importlib import metadata
+
+    return metadata.version("uv")
+
+
+def for_machine(machine: str, tools: Path, work: Path) -> Path:
+    """The uv of this version for Linux on `machine`, from the index; kept in the folder `tools`."""
+    kept = tools / f"uv-{version()}-{machine}" / "uv"
+    if kept.exists():
+        return kept
+    made = work / "uv"
+    arguments = ["--no-deps", "--only-binary", ":all:", "--python-platform", f"{machine}-manylinux_2_17"]
+    try:
+        run(["pip", "install", "--target", str(made), *arguments, f"uv=={version()}"], cwd=work)
+    except ResolutionError as error:
+        error.what = f"the index has no uv {version()} for {machine}, which the build container needs"
+        error.cure = "add it to the index, or layerkit build --builder wheels"
+        raise
+    with disk_errors(tools):
+        (made / "kept").mkdir()
+        (made / "bin/uv").rename(made / "kept/uv")
+        tools.mkdir(parents=True, exist_ok=True)
+        with suppress(OSError):  # another process was here first
+            (made / "kept").rename(kept.parent)
+    return kept
 
 
 def failure(stderr: str) -> LayerkitError:

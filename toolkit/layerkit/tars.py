@@ -1,0 +1,63 @@
+"""Files into a tar and out of one, as container engines take and give them."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path, PurePosixPath
+
+from layerkit.errors import ContentError
+from layerkit.files import disk_errors
+
+
+def pack(files: Mapping[str, bytes | Path], mode: int = 0o600) -> bytes:
+    """A tar of these files by name; nobody but their owner may read them unless `mode` says so."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        for name, given in files.items():
+            content = given.read_bytes() if isinstance(given, Path) else given
+            member = tarfile.TarInfo(name)
+            member.size, member.mode, member.mtime = len(content), mode, int(time.time())
+            archive.addfile(member, io.BytesIO(content))
+    return stream.getvalue()
+
+
+def unpack(chunks: Iterable[bytes], into: Path) -> None:
+    """Write the files of a tar, whose first folder becomes `into`.
+
+    Owners and modes stay behind; so do links and devices, which no distribution has.  Raises ContentError for a name
+    that leads out of `into`, MachineError for a full disk.
+    """
+    with tarfile.open(fileobj=io.BufferedReader(_Chunks(chunks), 1 << 20), mode="r|") as archive:
+        for member in archive:
+            parts = PurePosixPath(member.name).parts[1:]
+            if ".." in parts:
+                raise ContentError(f"the container holds {member.name!r}, which leads out of its folder")
+            to = into.joinpath(*parts)
+            with disk_errors(into):
+                if member.isdir():
+                    to.mkdir(parents=True, exist_ok=True)
+                elif member.isfile() and (source := archive.extractfile(member)):
+                    to.parent.mkdir(parents=True, exist_ok=True)
+                    to.write_bytes(source.read())
+
+
+class _Chunks(io.RawIOBase):
+    """A stream of chunks as a file."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self.chunks = iter(chunks)
+        self.rest = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        if not self.rest:
+            self.rest = memoryview(next(self.chunks, b""))
+        count = min(len(buffer), len(self.rest))
+        buffer[:count] = self.rest[:count]
+        self.rest = self.rest[count:]
+        return count
