@@ -16,8 +16,9 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from layerkit import bytecode
-from layerkit.builders import Builder, Wanted
+from layerkit import bytecode, uv
+from layerkit.builders import Builder, Unfit, Wanted
+from layerkit.builders.engine import Engine
 from layerkit.builders.wheels import WheelsBuilder
 from layerkit.cache import Cache
 from layerkit.model import Environment, Interpreter, Pin, Target
@@ -27,6 +28,7 @@ settings.register_profile("layerkit", deadline=None, suppress_health_check=[Heal
 settings.load_profile("layerkit")  # no test asserts on the clock
 
 ROOT = Path(__file__).parents[1]
+IMAGE = "public.ecr.aws/sam/build-python3.12:latest-arm64"
 REQUIRED = set(filter(None, os.environ.get("LAYERKIT_TEST_REQUIRE", "").split(",")))
 RUNTIME = f"python{sys.version_info[0]}.{sys.version_info[1]}"  # unit tests build for the Python they run on
 
@@ -133,6 +135,29 @@ class Said:
 @pytest.fixture
 def said() -> Said:
     return Said()
+
+
+@pytest.fixture(scope="session")
+def engine() -> Engine:
+    """A real container engine that has the build image."""
+    found = None
+    try:
+        found = Engine.connect(Path("tests"))
+    except Unfit as error:
+        absent("engine", error.what)
+    assert found
+    if not found.find_image(IMAGE):
+        absent("engine", f"the engine has no image {IMAGE}")
+    return found
+
+
+@pytest.fixture(scope="session")
+def foreign_uv(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """uv for the container, from the real index, as a folder of tools."""
+    tools = tmp_path_factory.mktemp("tools")
+    (tools / "work").mkdir()
+    uv.for_machine("aarch64", tools / "kept", tools / "work")
+    return tools / "kept"
 
 
 @pytest.fixture(scope="session")

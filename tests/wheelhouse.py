@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import json
 import re
+import tarfile
 import threading
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -55,8 +57,6 @@ def make_wheel(
 
 def make_sdist(name: str, version: str = "1.0") -> tuple[str, bytes]:
     """(file name, bytes) of a source distribution with static metadata."""
-    import tarfile
-
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w:gz") as archive:
         for path, text in {
@@ -65,6 +65,70 @@ def make_sdist(name: str, version: str = "1.0") -> tuple[str, bytes]:
         }.items():
             member = tarfile.TarInfo(f"{name}-{version}/{path}")
             member.size = len(text)
+            archive.addfile(member, io.BytesIO(text.encode()))
+    return f"{name}-{version}.tar.gz", stream.getvalue()
+
+
+BACKEND = """
+import base64, hashlib, os, subprocess, sys, sysconfig, zipfile
+
+def build_wheel(directory, config_settings=None, metadata_directory=None):
+    name, version, tag, files = NAME, VERSION, 'py3-none-any', {}
+    def compiled(source, *flags):
+        # a real extension of the interpreter that builds
+        suffix = sysconfig.get_config_var('EXT_SUFFIX')
+        include = sysconfig.get_paths()['include']
+        subprocess.run(['gcc', '-g', '-shared', '-fPIC', '-I' + include, source, '-o', 'made.so', *flags], check=True)
+        with open('made.so', 'rb') as file:
+            files[os.path.splitext(source)[0] + suffix] = file.read()
+        return f'cp{sys.version_info[0]}{sys.version_info[1]}-' * 2 + 'linux_' + os.uname().machine
+    BODY
+    info = f'{name}-{version}.dist-info'
+    files[f'{info}/METADATA'] = f'Metadata-Version: 2.1\\nName: {name}\\nVersion: {version}\\n'.encode()
+    files[f'{info}/WHEEL'] = f'Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: {tag}\\n'.encode()
+    rows = []
+    wheel = f'{name}-{version}-{tag}.whl'
+    with zipfile.ZipFile(os.path.join(directory, wheel), 'w') as archive:
+        for path, data in files.items():
+            digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b'=').decode()
+            rows.append(f'{path},sha256={digest},{len(data)}')
+            archive.writestr(path, data)
+        archive.writestr(f'{info}/RECORD', '\\n'.join([*rows, f'{info}/RECORD,,', '']))
+    return wheel
+"""
+EXTENSION = """
+#include <Python.h>
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "NAME", NULL, -1, NULL};
+PyMODINIT_FUNC PyInit_NAME(void) { return PyModule_Create(&module); }
+"""
+
+
+def make_source(
+    name: str,
+    version: str = "1.0",
+    body: str = "files['{name}.py'] = b''",
+    files: Mapping[str, str] | None = None,
+    requires: Sequence[str] = (),
+) -> tuple[str, bytes]:
+    """(file name, bytes) of a source distribution that really builds, by a backend of its own that needs no other.
+
+    `body` is what its build does: it fills `files`, may call `compiled('x.c')` and set `tag` to its answer.
+    """
+    indented = body.replace("{name}", name).strip().replace("\n", "\n    ")
+    backend = BACKEND.replace("NAME", repr(name)).replace("VERSION", repr(version)).replace("BODY", indented)
+    contents = {
+        "PKG-INFO": f"Metadata-Version: 2.2\nName: {name}\nVersion: {version}\n",
+        "pyproject.toml": f'[project]\nname = "{name}"\nversion = "{version}"\n'
+        f"[build-system]\nrequires = {json.dumps(list(requires))}\n"
+        'build-backend = "backend"\nbackend-path = ["."]\n',
+        "backend.py": backend,
+        **(files or {}),
+    }
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w:gz") as archive:
+        for path, text in contents.items():
+            member = tarfile.TarInfo(f"{name}-{version}/{path}")
+            member.size = len(text.encode())
             archive.addfile(member, io.BytesIO(text.encode()))
     return f"{name}-{version}.tar.gz", stream.getvalue()
 
@@ -78,6 +142,7 @@ class Index:
     status: int = 200
     port: int = 0
     requests: list[str] = field(default_factory=list)
+    credentials: str = ""  # "user:password" that must be given
 
     @property
     def url(self) -> str:
@@ -105,6 +170,13 @@ def serve(index: Index) -> Iterator[Index]:
             index.requests.append(self.path)
             kind, _, name = self.path.strip("/").partition("/")
             content: bytes | None = None
+            wanted = "Basic " + base64.b64encode(index.credentials.encode()).decode()
+            if index.credentials and self.headers.get("authorization") != wanted:
+                self.send_response(401)
+                self.send_header("www-authenticate", "Basic")
+                self.send_header("content-length", "0")
+                self.end_headers()
+                return
             if index.status == 200 and kind == "simple":
                 page = index.page(name)
                 content = page.encode() if page else None

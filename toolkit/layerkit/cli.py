@@ -91,6 +91,7 @@ def lock(
     Pins that still fit are kept; --upgrade forgets them all, --upgrade NAME... those of the named ones.
     """
     from layerkit import pipeline
+    from layerkit.builders.boxes import Host
     from layerkit.cache import Cache, default_folder
 
     if names and not upgrade:
@@ -103,7 +104,8 @@ def lock(
             return
         cache = Cache(default_folder())
         upgrade_all = bool(upgrade) and not wanted
-        result = pipeline.lock(file, cache, console, upgrade_all=upgrade_all, upgrade=wanted)
+        seen = Host(cache, console).release
+        result = pipeline.lock(file, cache, console, upgrade_all=upgrade_all, upgrade=wanted, seen_release=seen)
         console.locked(result)
 
 

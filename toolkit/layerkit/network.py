@@ -40,7 +40,7 @@ class Settings:
     environment: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, bytes] = field(default_factory=dict)
     secrets: tuple[str, ...] = ()
-    credentials: Mapping[str, tuple[str, str]] = field(default_factory=dict)  # host -> user name, password
+    credentials: Mapping[str, tuple[str, str]] = field(default_factory=dict)  # host, or host:port -> user, password
     links: tuple[Path, ...] = ()  # folders of this machine that hold distributions
     certificates: Path | None = None
     loopback: bool = False  # an index or a proxy is on this machine's own loopback
@@ -91,7 +91,8 @@ def read(environ: Mapping[str, str] | None = None) -> Settings:
         environment=passed,
         files=files,
         secrets=tuple(sorted(_secrets(given, sources, known), key=len, reverse=True)),
-        credentials=known | {host: found for url in sources for host, found in _userinfo(url)},
+        credentials=known
+        | {place: found for url in [*indexes, *configured, *far] for place, found in _userinfo(url)},
         links=tuple(_folder(item) for item in links if not _is_url(item)),
         certificates=certificates,
         loopback=any(_is_loopback(_host(url)) for url in sources),
@@ -126,7 +127,7 @@ def _userinfo(url: str) -> Iterator[tuple[str, tuple[str, str]]]:
     with suppress(ValueError):
         parts = urlsplit(url if "://" in url else f"http://{url}")
         if parts.hostname and parts.username is not None:
-            yield parts.hostname, (unquote(parts.username), unquote(parts.password or ""))
+            yield parts.netloc.rpartition("@")[2], (unquote(parts.username), unquote(parts.password or ""))
 
 
 def _secrets(given: Mapping[str, str], sources: list[str], known: Mapping[str, tuple[str, str]]) -> set[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -63,9 +63,18 @@ class LockResult:
 
 
 def lock(
-    file: Path, cache: Cache, progress: Progress, *, upgrade_all: bool = False, upgrade: Sequence[str] = ()
+    file: Path,
+    cache: Cache,
+    progress: Progress,
+    *,
+    upgrade_all: bool = False,
+    upgrade: Sequence[str] = (),
+    seen_release: Callable[[Target], str] = lambda _: "",
 ) -> LockResult:
-    """Resolve all layers of layers.yaml together and write the lock."""
+    """Resolve all layers of layers.yaml together and write the lock.
+
+    It names the CPython that compiles: this machine's, else the one that was seen in the target's build image.
+    """
     from layerkit.resolve import resolve
 
     layers = _load(file, progress)
@@ -73,10 +82,11 @@ def lock(
     previous = _previous_lock(path, replaced=upgrade_all)
     kept = None if upgrade_all else previous
     compilers = dict(kept.compilers) if kept else {}
-    for runtime in sorted({target.runtime for layer in layers.layers.values() for target in layer.targets}):
-        found = bytecode.choose(runtime.removeprefix("python"), "", cache.folder)
-        if found:
-            compilers.setdefault(runtime, found.release)
+    for target in sorted({target for layer in layers.layers.values() for target in layer.targets}):
+        found = bytecode.choose(target.python, "", cache.folder)
+        release = found.release if found else seen_release(target)
+        if release:
+            compilers.setdefault(target.runtime, release)
     made = resolve(layers, kept, upgrade=upgrade, compilers=compilers)
     if made != previous:
         lockfile.write(path, made)

@@ -107,7 +107,9 @@ def _download(url: str, settings: Settings, to: Path) -> None:
     import requests  # 60 ms that other builds do without
 
     with requests.Session() as session:
-        session.auth = settings.credentials.get(urlsplit(url).hostname or "")
+        parts = urlsplit(url)
+        known = settings.credentials
+        session.auth = known.get(parts.netloc.rpartition("@")[2]) or known.get(parts.hostname or "")
         if settings.certificates:
             session.verify = str(settings.certificates)
         try:
