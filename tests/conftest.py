@@ -5,18 +5,21 @@ LAYERKIT_TEST_REQUIRE names parts (python3.12, root, engine) whose absence is a 
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import socket
 import sys
+import zipfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-from layerkit import bytecode, uv
+from layerkit import bytecode, tars, uv
 from layerkit.builders import Builder, Unfit, Wanted
 from layerkit.builders.engine import Engine
 from layerkit.builders.wheels import WheelsBuilder
@@ -151,12 +154,44 @@ def engine() -> Engine:
     return found
 
 
+def imported(engine: Engine, zip_file: Path, code: str) -> str:
+    """What Python prints with the layer in /opt, in the build image without a network."""
+    with zipfile.ZipFile(zip_file) as archive:
+        files: dict[str, bytes | Path] = {name: archive.read(name) for name in archive.namelist()}
+    command = ["python3.12", "-c", code]
+    made = engine.client.containers.create(
+        IMAGE, command, platform="linux/arm64", init=True, network_mode="none",
+        environment={"PYTHONPATH": "/opt/python", "LD_LIBRARY_PATH": "/var/lang/lib:/lib64:/usr/lib64:/opt/lib"},
+    )  # fmt: skip
+    try:
+        made.put_archive("/opt", tars.pack(files, mode=0o755))
+        made.start()
+        assert made.wait()["StatusCode"] == 0, made.logs().decode()
+        return made.logs().decode().strip()
+    finally:
+        made.remove(force=True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_volumes_are_left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Each cache folder has a package volume of its own in the engine."""
+    yield
+    caches = [memory.parent for memory in tmp_path_factory.getbasetemp().rglob("images.json")]
+    if caches:
+        with suppress(Unfit):
+            client = Engine.connect(Path("tests")).client
+            for name in (hashlib.sha256(str(cache).encode()).hexdigest()[:12] for cache in caches):
+                for volume in client.volumes.list(filters={"name": f"-{name}"}):
+                    volume.remove(force=True)
+
+
 @pytest.fixture(scope="session")
 def foreign_uv(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """uv for the container, from the real index, as a folder of tools."""
     tools = tmp_path_factory.mktemp("tools")
-    (tools / "work").mkdir()
-    uv.for_machine("aarch64", tools / "kept", tools / "work")
+    for machine in ("aarch64", "x86_64"):
+        (tools / machine).mkdir()
+        uv.for_machine(machine, tools / "kept", tools / machine)
     return tools / "kept"
 
 

@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 import conftest
-from conftest import IMAGE
+from conftest import IMAGE, imported
 from layerkit import elf, targets, tars
 from layerkit.builders import Wanted
 from layerkit.builders.container import ContainerBuilder
@@ -44,16 +44,10 @@ def target(runtime: str = "python3.12", architecture: str = "arm64", image: str 
 
 
 @pytest.fixture
-def ready(cache: Cache, foreign_uv: Path, engine: Engine) -> Iterator[Cache]:
-    """A cache with uv for the container in it; its package volume goes with it."""
+def ready(cache: Cache, foreign_uv: Path, engine: Engine) -> Cache:
+    """A cache with uv for the container in it."""
     shutil.copytree(foreign_uv, cache.folder / "tools")
-    yield cache
-    for volume in engine.client.volumes.list(filters={"name": f"-{_short(str(cache.folder))}"}):
-        volume.remove(force=True)
-
-
-def _short(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+    return cache
 
 
 @pytest.fixture
@@ -197,6 +191,23 @@ def test_an_extension_is_built_for_the_target_and_kept(
     shutil.rmtree(ready.folder / "wheels")
     shutil.rmtree("dist")
     assert json.loads(build("--json").stdout)["layers"][0]["sha256"] != layer["sha256"]
+
+
+def test_x86_64_is_built_by_the_same_file(
+    index: Index, ready: Cache, project: Callable[..., Path], engine: Engine
+) -> None:
+    if not engine.find_image(IMAGE.replace("arm64", "x86_64")):
+        conftest.absent("engine-x86_64", "the engine has no build image for x86_64")
+    index.add(native(), make_wheel("web"))
+    defaults = "{runtimes: [python3.12], architectures: [arm64, x86_64], bytecode: none}"
+    project(f"version: 1\ndefaults: {defaults}\nlayers: {{native: {{requirements: [native, web]}}}}\n")
+    done = build("--json", "--arch", "x86_64")
+    assert done.returncode == 0, done.stderr
+    [layer] = json.loads(done.stdout)["layers"]
+    assert layer["builders"][0]["image"].endswith(":latest-x86_64")
+    binary = elf.read(contents(Path("dist") / layer["file"])["python/native.cpython-312-x86_64-linux-gnu.so"])
+    assert binary
+    assert binary.machine == "x86_64"
 
 
 def failed(index: Index, builder: ContainerBuilder, limit: int = 60, **environment: Any) -> LayerkitError:
@@ -379,22 +390,6 @@ def test_system_packages_and_the_libraries_that_come_of_them(
     assert containers(engine) == []
 
 
-def imported(engine: Engine, zip_file: Path, code: str) -> str:
-    """What Python prints with the layer in /opt, in the build image without a network."""
-    command = ["python3.12", "-c", code]
-    made = engine.client.containers.create(
-        IMAGE, command, platform="linux/arm64", init=True, network_mode="none",
-        environment={"PYTHONPATH": "/opt/python", "LD_LIBRARY_PATH": "/var/lang/lib:/lib64:/usr/lib64:/opt/lib"},
-    )  # fmt: skip
-    try:
-        made.put_archive("/opt", tars.pack(dict(contents(zip_file)), mode=0o755))
-        made.start()
-        assert made.wait()["StatusCode"] == 0, made.logs().decode()
-        return made.logs().decode().strip()
-    finally:
-        made.remove(force=True)
-
-
 def test_an_image_without_a_package_manager(index: Index, builder: ContainerBuilder) -> None:
     index.add(native())
     error = failed(index, builder, system_packages=("libpq-devel",))
@@ -454,6 +449,22 @@ def test_a_machine_without_the_runtimes_python(
     assert "warning" not in build("--frozen", **bare).stderr
 
 
+def test_an_image_that_was_updated_is_planned_with_anew(
+    index: Index, ready: Cache, project: Callable[..., Path]
+) -> None:
+    """What was remembered of it is no longer true."""
+    if sys.version_info[:2] == (3, 12):
+        pytest.skip("the Python that runs the tests compiles for python3.12")
+    index.add(make_wheel("web"))
+    (ready.folder / "images.json").write_text(json.dumps({IMAGE: "3.12.99"}))
+    project("version: 1\nlayers: {web: {requirements: [web]}}\n")
+    done = build("--json", PATH="/nowhere", PYENV_ROOT="/nowhere", UV_PYTHON_INSTALL_DIR="/nowhere")
+    assert done.returncode == 0, done.stderr
+    compiler = json.loads(done.stdout)["layers"][0]["bytecode"]["compiler"]
+    assert compiler == f"CPython {json.loads((ready.folder / 'images.json').read_text())[IMAGE]}"
+    assert "3.12.99" not in compiler
+
+
 # --- engines that are not there, or not fit -----------------------------------------------------------------
 
 NO_ENGINE = {"DOCKER_HOST": "unix:///nonexistent/engine.sock"}
@@ -496,10 +507,6 @@ def test_an_image_that_cannot_serve(
     defaults = f"{{runtimes: [{runtime}], architectures: [{architecture}], bytecode: none}}"
     layers = "layers: {web: {requirements: [web]}}\n"
     project(f"version: 1\ndefaults: {defaults}\ncontainer: {{image: '{image}'}}\n{layers}")
-    if architecture == "x86_64":
-        shutil.copytree(ready.folder / "tools", ready.folder / "more")
-        for tool in (ready.folder / "more").iterdir():
-            tool.rename(ready.folder / "tools" / tool.name.replace("aarch64", "x86_64"))
     done = build()
     assert done.returncode == 11, done.stderr
     assert words in done.stderr
@@ -597,6 +604,10 @@ def test_a_run_at_work_is_left_alone(
         builder.host.connect()  # which tidies
         working.reload()
         assert working.status == "running"
+        assert working.attrs["HostConfig"]["Init"] is True
+        assert "QEMU_CPU=neoverse-n1" in working.attrs["Config"]["Env"]
+        assert [mount["Type"] for mount in working.attrs["Mounts"]] == ["volume"]
+        assert not [item for item in working.attrs["Config"]["Env"] if item.startswith(("UV_", "PIP_", "SSL_"))]
         process.send_signal(signal.SIGINT)
         process.wait()
 

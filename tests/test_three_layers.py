@@ -12,13 +12,15 @@ import struct
 import subprocess
 import sys
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from conftest import ROOT, absent
+from conftest import ROOT, absent, imported
+from layerkit.builders.engine import Engine
 from layerkit.model import Interpreter
 
 pytestmark = pytest.mark.integration
@@ -269,48 +271,70 @@ def test_pandas_is_the_same_with_any_number_of_jobs(tmp_path: Path, python312: I
     assert found[0] == found[1]
 
 
-def test_a_container_is_named_where_no_wheel_is(tmp_path: Path) -> None:
-    """docopt has never had a wheel."""
-    (tmp_path / "layers.yaml").write_text("version: 1\nlayers: {cli: {requirements: [docopt==0.6.2]}}\n")
-    done = subprocess.run(
-        [sys.executable, "-m", "layerkit", "build"], cwd=tmp_path, capture_output=True, text=True, check=False
+# --- with the container and without it ----------------------------------------------------------------------
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("mode", ["none", "unchecked-hash"])
+def test_both_builders_give_the_same_bytes(tmp_path: Path, python312: Interpreter, engine: Engine, mode: str) -> None:
+    """The three layers, one with numpy and one with cryptography; with bytecode, one CPython compiles for both."""
+    folder = clone(tmp_path / "clone")
+    text = (folder / "layers.yaml").read_text().replace("license: MIT", f"license: MIT\n  bytecode: {mode}", 1)
+    more = "layers:\n  numpy: {requirements: [numpy]}\n  cryptography: {requirements: [cryptography]}\n"
+    (folder / "layers.yaml").write_text(text.replace("layers:\n", more, 1))
+    layerkit(folder, "lock")
+    made = {}
+    for builder in ("container", "wheels"):
+        cache = {"LAYERKIT_CACHE_DIR": str(tmp_path / f"cache-{builder}")}
+        made[builder] = layerkit(folder, "build", "--builder", builder, "--output", builder, **cache)["layers"]
+    assert [layer["builders"][-1]["name"] for layer in made["container"] if layer["distributions"]] == [
+        "container"
+    ] * 4
+    assert {layer["name"]: layer["sha256"] for layer in made["container"]} == {
+        layer["name"]: layer["sha256"] for layer in made["wheels"]
+    }
+    assert len(made["wheels"]) == 5
+
+
+@pytest.mark.engine
+def test_what_has_no_wheel_is_built(tmp_path: Path, engine: Engine) -> None:
+    """Three without a wheel for CPython 3.12 on ARM64, two of them in C; each imports in the runtime's container."""
+    (tmp_path / "layers.yaml").write_text(
+        "version: 1\nlayers: {cli: {requirements: [docopt==0.6.2, crcmod==1.7, netifaces==0.11.0]}}\n"
     )
-    assert done.returncode == 6, done.stderr
-    assert "docopt 0.6.2: only a source distribution" in done.stderr
-    assert "needs the container builder" in done.stderr
+    [layer] = layerkit(tmp_path, "build", "--builder", "container", LAYERKIT_CACHE_DIR=str(tmp_path / "cache"))[
+        "layers"
+    ]
+    assert {d["name"]: d["from"] for d in layer["distributions"]} == dict.fromkeys(
+        ("docopt", "crcmod", "netifaces"), "sdist"
+    )
+    files = contents(tmp_path / "dist/cli.zip")
+    machines = [struct.unpack_from("<H", content, 18)[0] for content in files.values() if content[:4] == b"\x7fELF"]
+    assert machines == [EM_AARCH64, EM_AARCH64]
+    for path, content in files.items():
+        assert not any(left in content for left in (b"linux_aarch64", b"linux-aarch64", b"/layerkit/")), path
+    code = (
+        "import docopt, netifaces, crcmod, crcmod._crcfunext; checksum = crcmod.mkCrcFun(0x104C11DB7)(b'1'); "
+        "print(docopt.docopt('usage: x [--a]', ['--a'])['--a'], checksum, netifaces.version)"
+    )
+    checksum = str(~zlib.crc32(b"1") & 0xFFFFFFFF)
+    assert imported(engine, tmp_path / "dist/cli.zip", code).split() == ["True", checksum, "0.11.0"]
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the engine is set up on Linux alone")
-def test_the_dockerfile_makes_an_arm64_python312() -> None:
-    """Dockerfile.arm64 on a real engine; skipped where none answers."""
-    docker = shutil.which("docker")
-    if not docker or subprocess.run([docker, "info"], capture_output=True, check=False).returncode:
-        absent("engine", "no container engine answers")
-    assert docker
+@pytest.mark.engine
+def test_the_dockerfile_by_hand(engine: Engine) -> None:
+    """As its head says: without uv, from the repository's own folder."""
     tag = f"layerkit-test:{os.getpid()}"
-    build = [docker, "build", "--platform", "linux/arm64", "-q", "-t", tag, "-f", "Dockerfile.arm64", "."]
+    build = ["docker", "build", "--platform", "linux/arm64", "-q", "-t", tag, "-f", "Dockerfile.arm64", "."]
+    if not shutil.which("docker"):
+        absent("docker", "there is no docker command")
     environment = os.environ | {"DOCKER_BUILDKIT": "0"}
     done = subprocess.run(build, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     try:
         code = "import sys, platform; print(platform.machine(), '%d.%d' % sys.version_info[:2])"
-        command = [
-            docker,
-            "run",
-            "--rm",
-            "--init",
-            "--network",
-            "none",
-            "--platform",
-            "linux/arm64",
-            tag,
-            "python3.12",
-            "-c",
-            code,
-        ]
-        assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.split() == [
-            "aarch64",
-            "3.12",
-        ]
+        run = ["docker", "run", "--rm", "--init", "--network", "none", "--platform", "linux/arm64", tag]
+        told = subprocess.run([*run, "python3.12", "-c", code], capture_output=True, text=True, check=True).stdout
+        assert told.split() == ["aarch64", "3.12"]
     finally:
-        subprocess.run([docker, "image", "rm", "-f", tag], capture_output=True, check=False)
+        engine.client.images.remove(tag, force=True)

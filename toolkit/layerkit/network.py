@@ -30,6 +30,7 @@ PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 CERTIFICATES = ("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")  # the first that is set holds
 ONE_INDEX = ("UV_DEFAULT_INDEX", "UV_INDEX_URL")
 INDEXES = (*ONE_INDEX, "UV_INDEX", "UV_EXTRA_INDEX_URL")
+TRUE = ("1", "true", "t", "yes", "y", "on")  # what uv takes for it
 SHORTEST_SECRET = 4  # what is shorter would be found in any text
 
 
@@ -42,7 +43,6 @@ class Settings:
     secrets: tuple[str, ...] = ()
     credentials: Mapping[str, tuple[str, str]] = field(default_factory=dict)  # host, or host:port -> user, password
     links: tuple[Path, ...] = ()  # folders of this machine that hold distributions
-    certificates: Path | None = None
     loopback: bool = False  # an index or a proxy is on this machine's own loopback
     unreachable: str = ""  # an index that no container can see
 
@@ -54,11 +54,13 @@ def read(environ: Mapping[str, str] | None = None) -> Settings:
     for name in (*PROXIES, "NO_PROXY"):
         passed |= {each: given[each] for each in (name, name.lower()) if given.get(each)}
     files = dict(_configuration(given))
-    configured = [url for text in files.values() for url in _urls_of_toml(text)]
+    in_files = [item for text in files.values() for item in _indexes_of_toml(text)]
+    configured = [url for _, url in in_files]
     if given.get("UV_KEYRING_PROVIDER") == "subprocess":
         for name in set(INDEXES) & passed.keys():
             passed[name] = " ".join(map(_with_keyring, passed[name].split()))
-    indexes = [url for name in INDEXES for url in _split(passed.get(name, "")) if url]
+    in_variables = [item for name in INDEXES for item in _split(passed.get(name, "")) if item[1]]
+    indexes = [url for _, url in in_variables]
     links = [item for item in passed.pop("UV_FIND_LINKS", "").split(",") if item]
     far = [item for item in links if _is_url(item)]
     if far:
@@ -66,13 +68,18 @@ def read(environ: Mapping[str, str] | None = None) -> Settings:
     proxies = [passed[name] for name in passed if name.upper() in PROXIES]
     sources = [*indexes, *configured, *far, *proxies]
     known = _credentials(given, {host for host in map(_host, sources) if host})
+    told = known | dict(item for url in [*indexes, *configured, *far] for item in _userinfo(url))
+    told |= dict(_of_names(given, [*in_files, *in_variables]))
     if known:
-        rows = (f"machine {host} login {user} password {password}\n" for host, (user, password) in known.items())
+        rows = (
+            f"machine {host} login {_token(user)} password {_token(password)}\n"
+            for host, (user, password) in known.items()
+        )
         files["netrc"] = "".join(rows).encode()
         passed["NETRC"] = f"{FOLDER}/netrc"
-    certificates, content = _certificates(given)
-    if content:
-        files["ca.pem"] = content
+    certificates = _certificates(given)
+    if certificates:
+        files["ca.pem"] = certificates
         names = ("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO")
         passed |= dict.fromkeys(names, f"{FOLDER}/ca.pem")
     if given.get("SSL_CLIENT_CERT"):
@@ -90,27 +97,28 @@ def read(environ: Mapping[str, str] | None = None) -> Settings:
     return Settings(
         environment=passed,
         files=files,
-        secrets=tuple(sorted(_secrets(given, sources, known), key=len, reverse=True)),
-        credentials=known
-        | {place: found for url in [*indexes, *configured, *far] for place, found in _userinfo(url)},
+        secrets=tuple(sorted(_secrets(given, sources, told), key=len, reverse=True)),
+        credentials=told,
         links=tuple(_folder(item) for item in links if not _is_url(item)),
-        certificates=certificates,
         loopback=any(_is_loopback(_host(url)) for url in sources),
         unreachable=next((url for url in [*indexes, *configured] if not _is_url(url)), ""),
     )
 
 
-def _split(indexes: str) -> list[str]:
-    """uv's lists of indexes: URLs, or name=URL."""
-    return [re.sub(r"^[A-Za-z0-9_.-]+=", "", item) for item in indexes.split()]
+def _split(indexes: str) -> list[tuple[str, str]]:
+    """uv's lists of indexes: URLs, or name=URL; each as its name and URL."""
+    found = (re.fullmatch(r"(?:([A-Za-z0-9_.-]+)=)?(.*)", item) for item in indexes.split())
+    return [(match[1] or "", match[2]) for match in found if match]
 
 
 def _is_url(text: str) -> bool:
-    return urlsplit(text).scheme in ("http", "https")
+    return bool(re.match("https?:", text, flags=re.IGNORECASE))
 
 
 def _folder(text: str) -> Path:
-    return Path(unquote(urlsplit(text).path)) if text.startswith("file:") else Path(text).expanduser()
+    if text.startswith("file:"):
+        return Path(unquote(re.sub("^file:(//[^/]*)?", "", text)))
+    return Path(os.path.expanduser(text))  # noqa: PTH111 - Path's own raises for a user that is not there
 
 
 def _host(url: str) -> str:
@@ -127,25 +135,48 @@ def _userinfo(url: str) -> Iterator[tuple[str, tuple[str, str]]]:
     with suppress(ValueError):
         parts = urlsplit(url if "://" in url else f"http://{url}")
         if parts.hostname and parts.username is not None:
-            yield parts.netloc.rpartition("@")[2], (unquote(parts.username), unquote(parts.password or ""))
+            yield _place(url), (unquote(parts.username), unquote(parts.password or ""))
 
 
-def _secrets(given: Mapping[str, str], sources: list[str], known: Mapping[str, tuple[str, str]]) -> set[str]:
+def _place(url: str) -> str:
+    """host, or host:port, as uv writes it in the URLs that it gives."""
+    parts = urlsplit(url if "://" in url else f"http://{url}")
+    place = parts.netloc.rpartition("@")[2].lower()
+    return place.removesuffix({"http": ":80", "https": ":443"}.get(parts.scheme, ":"))
+
+
+def _of_names(given: Mapping[str, str], named: list[tuple[str, str]]) -> Iterator[tuple[str, tuple[str, str]]]:
+    """What UV_INDEX_<NAME>_USERNAME and _PASSWORD say of the indexes with names."""
+    for name, url in named:
+        variable = f"UV_INDEX_{re.sub('[^A-Z0-9]', '_', name.upper())}"
+        user, password = (given.get(f"{variable}_{part}", "") for part in ("USERNAME", "PASSWORD"))
+        if name and _host(url) and (user or password):
+            yield _place(url), (user, password)
+
+
+def _secrets(given: Mapping[str, str], sources: list[str], told: Mapping[str, tuple[str, str]]) -> set[str]:
     """Passwords, as they are and as they stand in URLs; a user name without one is a token."""
     found = {value for name, value in given.items() if re.fullmatch(r"UV_INDEX_.+_PASSWORD", name)}
-    found |= {password for _, password in known.values()}
-    for url in sources:
-        for _, (user, password) in _userinfo(url):
-            found.add(password or user)
+    users = [*told.values(), *(user for url in sources for _, user in _userinfo(url))]
+    found |= {password or user for user, password in users}
     found |= {quote(secret, safe="") for secret in found}
+    for url in sources:
+        with suppress(ValueError):
+            parts = urlsplit(url if "://" in url else f"http://{url}")
+            found.add(parts.password or parts.username or "")  # in whatever way it is quoted there
     return {secret for secret in found if len(secret) >= SHORTEST_SECRET}
+
+
+def _token(text: str) -> str:
+    """A word of netrc."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _credentials(given: Mapping[str, str], hosts: set[str]) -> dict[str, tuple[str, str]]:
     """What netrc and uv's own store know of the hosts that are used; of no other."""
     found: dict[str, tuple[str, str]] = {}
     store = Path(given.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "uv/credentials"
-    with suppress(OSError, ValueError):
+    with suppress(OSError, ValueError, AttributeError, TypeError):  # uv tells what is wrong with it
         text = (Path(given.get("UV_CREDENTIALS_DIR") or store) / "credentials.toml").read_text(encoding="utf-8")
         for one in tomllib.loads(text).get("credential", []):
             if _host(str(one.get("service", ""))) in hosts and one.get("password"):
@@ -162,11 +193,14 @@ def _credentials(given: Mapping[str, str], hosts: set[str]) -> dict[str, tuple[s
 def _with_keyring(item: str) -> str:
     """The index with the password that `keyring` has for it: uv asks it in the same way, but not in a container."""
     name, url = re.fullmatch(r"([A-Za-z0-9_.-]+=)?(.*)", item, flags=re.DOTALL).groups("")  # type: ignore[union-attr]
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return item
     if not parts.hostname or not parts.username or parts.password:
         return item
     for service in (url.replace(f"{parts.username}@", "", 1), parts.hostname):
-        with suppress(OSError, subprocess.SubprocessError):
+        with suppress(OSError, ValueError, subprocess.SubprocessError):
             command = ["keyring", "get", service, unquote(parts.username)]
             done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
             password = done.stdout.rstrip("\n")
@@ -176,28 +210,32 @@ def _with_keyring(item: str) -> str:
     return item
 
 
-def _certificates(given: Mapping[str, str]) -> tuple[Path | None, bytes]:
-    """The file of trusted certificates that is set, or the machine's own where uv is told to trust it."""
-    named = [Path(given[name]) for name in CERTIFICATES if given.get(name)]
-    if any(given.get(name, "").lower() in ("1", "true", "yes") for name in ("UV_NATIVE_TLS", "UV_SYSTEM_CERTS")):
+def _certificates(given: Mapping[str, str]) -> bytes:
+    """The trusted certificates that are set, or the machine's own where uv is told to trust them."""
+    files = [given[name] for name in CERTIFICATES if given.get(name)]
+    folders = [given["SSL_CERT_DIR"].split(os.pathsep)[0]] if given.get("SSL_CERT_DIR") else []
+    if any(given.get(name, "").lower() in TRUE for name in ("UV_NATIVE_TLS", "UV_SYSTEM_CERTS")):
         own = ssl.get_default_verify_paths()
-        named += [Path(own.cafile)] if own.cafile else []
-    for path in named:
+        files += [own.cafile] if own.cafile else []
+        folders += [own.capath] if own.capath else []  # Debian has no file
+    for file in files:
         with suppress(OSError):
-            return path, path.read_bytes()
-    folder = given.get("SSL_CERT_DIR", "").split(os.pathsep)[0]
-    with suppress(OSError):
-        texts = {item.read_bytes() for item in Path(folder).iterdir() if item.is_file()} if folder else set()
-        return None, b"\n".join(sorted(text for text in texts if b"BEGIN CERTIFICATE" in text))
-    return None, b""
+            return Path(file).read_bytes()
+    for folder in folders:
+        with suppress(OSError):
+            texts = {item.read_bytes() for item in Path(folder).iterdir() if item.is_file()}
+            return b"\n".join(sorted(text for text in texts if b"BEGIN CERTIFICATE" in text))
+    return b""
 
 
 def _configuration(given: Mapping[str, str]) -> Iterator[tuple[str, bytes]]:
     """uv's own configuration files: the one that is named, else the user's and the system's."""
-    if given.get("UV_NO_CONFIG"):
+    if given.get("UV_NO_CONFIG", "").lower() in TRUE:
         return
     home = Path(given.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    places = [("uv/uv.toml", home / "uv/uv.toml"), ("system/uv/uv.toml", Path("/etc/uv/uv.toml"))]
+    folders = [*(given.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(os.pathsep), "/etc"]
+    system = next((file for folder in folders if (file := Path(folder, "uv/uv.toml")).is_file()), None)
+    places = [("uv/uv.toml", home / "uv/uv.toml")] + ([("system/uv/uv.toml", system)] if system else [])
     if given.get("UV_CONFIG_FILE"):
         places = [("given.toml", Path(given["UV_CONFIG_FILE"]))]
     for name, path in places:
@@ -205,11 +243,12 @@ def _configuration(given: Mapping[str, str]) -> Iterator[tuple[str, bytes]]:
             yield name, path.read_bytes()
 
 
-def _urls_of_toml(content: bytes) -> Iterator[str]:
-    data: dict[str, Any] = {}
-    with suppress(ValueError):
-        data = tomllib.loads(content.decode())
-    for table in (data, data.get("pip", {})):
-        yield from (index["url"] for index in table.get("index", []) if "url" in index)
-        yield from filter(None, [table.get("index-url")])
-        yield from table.get("extra-index-url", [])
+def _indexes_of_toml(content: bytes) -> Iterator[tuple[str, str]]:
+    """Name and URL of whatever uv fetches from; the name is mostly empty."""
+    with suppress(ValueError, AttributeError, KeyError, TypeError):  # uv tells what is wrong with it
+        data: dict[str, Any] = tomllib.loads(content.decode())
+        for table in (data, data.get("pip", {})):
+            yield from ((str(index.get("name", "")), str(index["url"])) for index in table.get("index", []))
+            single = (table.get(key) for key in ("index-url", "http-proxy", "https-proxy"))
+            for url in filter(None, [*single, *table.get("extra-index-url", []), *table.get("find-links", [])]):
+                yield "", str(url)

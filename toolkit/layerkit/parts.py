@@ -102,7 +102,7 @@ def _compile(works: Sequence[_Work], session: Session | None, folder: Path, jobs
         if one.part.compiler:
             compilers.setdefault(one.part.compiler, []).append(one)
     for compiler, group in compilers.items():
-        tell([one.part for one in group], "compiling")
+        tell([one.part for one in group], "compiling" if compiler.executable else "compiling in the container:")
         run = (
             partial(_run_inside, session, compiler, group) if session else partial(bytecode.run_here, compiler, jobs)
         )

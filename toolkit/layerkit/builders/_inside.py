@@ -17,6 +17,7 @@ import sys
 import tarfile
 import threading
 import zipfile
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 
 TYPE_CHECKING = False  # not from typing, which costs an emulated container 50 ms
@@ -36,6 +37,10 @@ PACKAGE_MANAGERS = (
 )
 
 
+# what broken files and missing programs raise; anything else ends the task
+BROKEN = (OSError, EOFError, ValueError, RuntimeError, zlib.error, zipfile.BadZipFile, tarfile.TarError)
+
+
 class Task:
     def __init__(self, data: dict[str, Any]) -> None:
         self.run = data["run"]
@@ -49,11 +54,19 @@ class Task:
         self.lock = threading.Lock()
 
     def tell(self, event: str, **facts: object) -> None:
-        text = json.dumps({"run": self.run, "event": event, **facts})
-        for secret in self.secrets:
-            text = text.replace(json.dumps(secret)[1:-1], "***")
+        text = json.dumps({"run": self.run, "event": event, **self.without_secrets(facts)})
         with self.lock:
             print(text, flush=True)  # noqa: T201
+
+    def without_secrets(self, value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: self.without_secrets(one) for key, one in value.items()}
+        if isinstance(value, list):
+            return [self.without_secrets(one) for one in value]
+        if isinstance(value, str):
+            for secret in self.secrets:
+                value = value.replace(secret, "***")
+        return value
 
     def call(self, step: Step, command: list[str], stdin: str | None = None) -> int | None:
         """Exit status of a program; None when it took longer than the step may.  Each line of it is an event."""
@@ -70,6 +83,8 @@ class Task:
         timer = threading.Timer(step["limit"], stop)
         timer.start()
         self.processes.add(process)
+        if self.failed.is_set():  # just now: whoever failed did not see this process
+            kill(process)
         try:
             for line in process.stdout or ():
                 self.tell("line", step=step["number"], text=line.rstrip("\n"))
@@ -84,7 +99,7 @@ class Task:
             return
         try:
             result = STEPS[step["do"]](self, step)
-        except (OSError, zipfile.BadZipFile, tarfile.TarError) as error:
+        except BROKEN as error:
             result = {"status": 1, "problem": f"{type(error).__name__}: {error}"}
         if result["status"] != 0:
             if self.failed.is_set():  # ended for another's sake
@@ -168,7 +183,7 @@ def _binaries(folder: str) -> Iterator[str]:
             path = os.path.join(top, name)
             with open(path, "rb") as file:
                 head = file.read(18)
-            if head[:4] == b"\x7fELF" and head[16] == 3:  # ET_DYN: extensions and shared libraries
+            if head[:4] == b"\x7fELF" and head[16:17] == b"\3":  # ET_DYN: extensions and shared libraries
                 yield path
 
 

@@ -37,7 +37,7 @@ class Host:
         self.cache, self.says = cache, says
         self.engine: Engine | None = None
         self.images: dict[Target, tuple[Image, str]] = {}
-        self.noted = False
+        self.told: set[str] = set()
 
     def connect(self) -> Engine:
         """Raises Unfit when no engine answers."""
@@ -80,9 +80,9 @@ class Host:
             return {}
 
     def tell(self, target: Target) -> None:
-        """Say in one line, once, which builder is at work."""
-        if not self.noted and self.engine:
-            self.noted = True
+        """Say in one line, once for an image, which builder is at work."""
+        if target.image not in self.told and self.engine:
+            self.told.add(target.image)
             emulated = "" if self.engine.architecture == target.machine else ", emulated"
             self.says.note(f"builder: container ({self.engine.name}, {target.image}{emulated})")
 

@@ -141,7 +141,7 @@ class _Build:
         command = [f"{TOP}/bin/uv", "pip", "install", "--python", "{python}", "--target"]
         needed = [build_requires(sdist) for sdist in sdists]
         steps = [
-            {"do": "run", "command": [*command, f"{TOP}/work/requirements-{number}", *requires]}
+            {"do": "run", "command": [*command, f"{TOP}/work/requirements-{number}", "--", *requires]}
             for number, requires in enumerate(needed)
             if requires
         ]

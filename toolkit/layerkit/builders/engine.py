@@ -31,6 +31,7 @@ LABEL = "io.layerkit"
 TOP = "/layerkit"  # in the container
 CACHE = f"{TOP}/cache"
 ABANDONED = 24 * 3600  # seconds after which a container of another machine's client is surely nobody's any more
+CONNECTING, ANSWERING = 10, 600  # seconds; keeping a container with system packages as an image takes long
 DOCTOR = "layerkit doctor says what is missing"
 # Where engines listen that set neither DOCKER_HOST nor a context.
 SOCKETS = (
@@ -81,15 +82,18 @@ class Engine:
         for given in options:
             try:
                 if given:
-                    client = docker.DockerClient(**given)
+                    client = docker.DockerClient(**given, timeout=CONNECTING)
                 else:
                     ssh = os.environ.get("DOCKER_HOST", "").startswith("ssh:")
-                    client = docker.from_env(use_ssh_client=ssh)
+                    client = docker.from_env(use_ssh_client=ssh, timeout=CONNECTING)
+                client.api.timeout = ANSWERING
                 identity = f"{platform.node()} {machine}"
                 return cls(client, client.version(), hashlib.sha256(identity.encode()).hexdigest()[:16])
             except (DockerException, OSError, ValueError) as error:
                 tried.append(f"{given.get('base_url') or os.environ.get('DOCKER_HOST') or 'Docker'}: {error}")
-        raise Unfit("no container engine answers", why="\n".join(tried), cure=DOCTOR)
+        why = "\n".join(tried)
+        cure = 'pip install "layerkit[ssh]"' if "paramiko" in why else DOCTOR
+        raise Unfit("no container engine answers", why=why, cure=cure)
 
     # --- images -------------------------------------------------------------------------------------------
 
@@ -120,7 +124,11 @@ class Engine:
                     where=reference,
                     cure=f"docker pull --platform {PLATFORMS[machine]} {reference}",
                 )
-            digest = digests[0].rpartition("@")[2] if digests else str(found.id)
+            named = reference.partition("@")[0].partition(":")[0]
+            own = [
+                one for one in digests if one.startswith(f"{named}@")
+            ] or digests  # an image may have several names
+            digest = own[0].rpartition("@")[2] if own else str(found.id)
             return Image(reference=reference, id=str(found.id), digest=digest)
 
     def with_uv(self, base: Image, machine: str, uv: Path, say: Callable[[str], None]) -> str:
@@ -137,7 +145,7 @@ class Engine:
             except ImageNotFound:
                 say(f"making the build container's image from {base.reference}")
             context = io.BytesIO(tars.pack({"Dockerfile.arm64": recipe, "uv": uv}, mode=0o755))
-            labels = {f"{LABEL}.base": base.id, f"{LABEL}.image": base.reference, f"{LABEL}.role": "builder"}
+            labels = {f"{LABEL}.image": base.reference, f"{LABEL}.recipe": key, f"{LABEL}.role": "builder"}
             arguments = {"BASE_IMAGE": base.reference, "QEMU_CPU": QEMU_CPU.get(machine, "max")}
             try:
                 made, _ = self.client.images.build(
@@ -146,9 +154,11 @@ class Engine:
                 )  # fmt: skip
             except BuildError as error:
                 raise Unfit("the build container's image cannot be made", why=str(error), cure=DOCTOR) from None
-            for old in self.client.images.list(filters={"label": f"{LABEL}.image={base.reference}"}):
-                if old.id != made.id and old.labels.get(f"{LABEL}.packages") is None:
-                    self._remove_image(str(old.id))
+            old = self.client.images.list(filters={"label": f"{LABEL}.image={base.reference}"})
+            # those with system packages first, which stand on the others
+            for image in sorted(old, key=lambda image: f"{LABEL}.packages" not in image.labels):
+                if image.labels.get(f"{LABEL}.recipe") != key:
+                    self._remove_image(str(image.id))
             return str(made.id)
 
     def find_image(self, tag: str) -> str | None:
@@ -189,7 +199,7 @@ class Engine:
                     image, [command], entrypoint=["/bin/sh", "-c"], name=name, labels=labels,
                     platform=PLATFORMS[machine], init=True, user="0", working_dir="/",
                     environment={"QEMU_CPU": QEMU_CPU.get(machine, "max")}, network_mode=network or None,
-                    mounts=[Mount(CACHE, volume)], security_opt=["no-new-privileges"],
+                    mounts=[Mount(CACHE, volume, labels={f"{LABEL}.role": "packages"})], security_opt=["no-new-privileges"],
                 )  # fmt: skip
             yield Container(self, made)
         finally:
@@ -219,10 +229,6 @@ class Engine:
             if (ours and not is_live(labels.get(f"{LABEL}.owner", ""))) or time.time() - one["Created"] > ABANDONED:
                 with suppress(APIError):  # somebody else does it
                     self.client.api.remove_container(one["Id"], force=True, v=True)
-
-    def make_volume(self, name: str) -> None:
-        with self.talking():
-            self.client.volumes.create(name, labels={f"{LABEL}.role": "packages"})
 
     @contextmanager
     def talking(self) -> Iterator[None]:
@@ -291,7 +297,7 @@ def _failure(why: str) -> LayerkitError:
         return MachineError("the container engine's disk is full", why=why, cure=cure)
     if any(words in why for words in NO_EXEC):
         return no_emulation("", why)
-    if "executable file not found" in why or "no such file or directory" in why.lower():
+    if "executable file" in why or '"/bin/sh"' in why:
         return Unfit("the build image lacks a shell or a Python", why=why, cure="name another image in layers.yaml")
     return EngineError("the container engine refused", why=why, cure=DOCTOR)
 

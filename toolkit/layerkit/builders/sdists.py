@@ -14,11 +14,13 @@ import os
 import re
 import shutil
 import tarfile
+import tempfile
 import tomllib
 import zipfile
+import zlib
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -35,6 +37,7 @@ FORMAT = 1  # part of every kept wheel's address: raise it when the same build w
 OLDEST_GLIBC = (2, 17)  # of manylinux tags that installers take for granted
 DATE = (1980, 1, 1, 0, 0, 0)
 TIMEOUT = 60  # seconds without a byte from the index
+ARCHIVE_ERRORS = (tarfile.TarError, zipfile.BadZipFile)
 DEFAULT_REQUIRES = ("setuptools>=40.8.0",)  # PEP 517, for a project that names no build system
 
 
@@ -106,14 +109,16 @@ def fetch(pin: Pin, offer: Offer, settings: Settings, folder: Path) -> tuple[Pat
 def _download(url: str, settings: Settings, to: Path) -> None:
     import requests  # 60 ms that other builds do without
 
-    with requests.Session() as session:
+    with requests.Session() as session, ExitStack() as stack:
         parts = urlsplit(url)
         known = settings.credentials
         session.auth = known.get(parts.netloc.rpartition("@")[2]) or known.get(parts.hostname or "")
-        if settings.certificates:
-            session.verify = str(settings.certificates)
+        session.headers["accept-encoding"] = "identity"  # else some servers say that a .tar.gz is a tar
+        trusted, client = (_private(name, settings, to.parent, stack) for name in ("ca.pem", "client.pem"))
+        session.cert = client
         try:
-            with session.get(url, stream=True, timeout=TIMEOUT) as answer, to.open("wb") as file:
+            # `verify` of a session gives way to variables that do not count for uv
+            with session.get(url, stream=True, timeout=TIMEOUT, verify=trusted) as answer, to.open("wb") as file:
                 answer.raise_for_status()
                 for block in answer.iter_content(1 << 20):
                     file.write(block)
@@ -125,22 +130,34 @@ def _download(url: str, settings: Settings, to: Path) -> None:
             ) from None
 
 
+def _private(name: str, settings: Settings, folder: Path, stack: ExitStack) -> str | None:
+    """What the container gets as this file, as one that nobody else may read; None: it gets none."""
+    if name not in settings.files:
+        return None
+    file = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=folder)), name)
+    file.write_bytes(settings.files[name])
+    return str(file)
+
+
 def build_requires(sdist: Path) -> tuple[str, ...]:
     """What the source distribution's pyproject.toml says its build needs, without running any of it."""
-    text = b""
+    with suppress(OSError, EOFError, ValueError, AttributeError, TypeError, zlib.error, *ARCHIVE_ERRORS):
+        system = tomllib.loads(_pyproject(sdist).decode()).get("build-system", {})
+        return tuple(item for item in system.get("requires", DEFAULT_REQUIRES) if isinstance(item, str))
+    return DEFAULT_REQUIRES  # or its build will tell what is wrong
+
+
+def _pyproject(sdist: Path) -> bytes:
+    """The text of the file; empty when there is none."""
     if sdist.suffix == ".zip":
         with zipfile.ZipFile(sdist) as archive:
-            names = [name for name in archive.namelist() if re.fullmatch(r"[^/]+/pyproject\.toml", name)]
-            text = archive.read(names[0]) if names else b""
-    else:
-        with tarfile.open(sdist) as tar:
-            for member in tar:
-                if re.fullmatch(r"(\./)?[^/]+/pyproject\.toml", member.name) and (file := tar.extractfile(member)):
-                    text = file.read()
-    with suppress(ValueError):
-        system = tomllib.loads(text.decode()).get("build-system", {})
-        return tuple(map(str, system.get("requires", DEFAULT_REQUIRES)))
-    return DEFAULT_REQUIRES
+            names = [name for name in archive.namelist() if re.fullmatch(r"(\./)?[^/]+/pyproject\.toml", name)]
+            return archive.read(names[0]) if names else b""
+    with tarfile.open(sdist) as tar:
+        for member in tar:
+            if re.fullmatch(r"(\./)?[^/]+/pyproject\.toml", member.name) and (file := tar.extractfile(member)):
+                return file.read()
+    return b""
 
 
 def make_wheel(unpacked: Path, name: str, pin: Pin, target: Target, secrets: Sequence[str], into: Path) -> Path:
@@ -157,7 +174,9 @@ def make_wheel(unpacked: Path, name: str, pin: Pin, target: Target, secrets: Seq
                 f"{pin} was not packed: {path} holds one of this machine's credentials",
                 cure="find out what its build writes there, and report it to its authors",
             )
-    info = next((path.rpartition("/")[0] for path in files if path.endswith(".dist-info/WHEEL")), "")
+    info = next((path.rpartition("/")[0] for path in files if re.fullmatch(r"[^/]+\.dist-info/WHEEL", path)), "")
+    if not info:
+        raise BuildFailed(f"{pin} was not packed: its build made no wheel", why=f"{name} has no .dist-info/WHEEL")
     tag = f"manylinux_{'_'.join(map(str, _glibc(contents, pin, target)))}_{target.machine}"
     wheel = contents[f"{info}/WHEEL"].decode()
     contents[f"{info}/WHEEL"] = re.sub(rf"\blinux_{target.machine}\b", tag, wheel).encode()
@@ -185,6 +204,8 @@ def _glibc(contents: Mapping[str, bytes], pin: Pin, target: Target) -> tuple[int
             continue
         if binary.machine != target.machine and path.endswith(".so"):
             raise BuildFailed(f"{pin} was built for another machine: {path} is for {binary.machine}")
+        if binary.machine != target.machine:
+            continue  # nothing that the target loads: a file of tests
         newest = max(newest, binary.newest("GLIBC")[:2])
     if newest > target.glibc:
         wanted, there = (".".join(map(str, version)) for version in (newest, target.glibc))
