@@ -20,6 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import container
 import platformdirs
 import report
 import tools
@@ -50,18 +51,22 @@ class Bench:
     python: Python
     rounds: int
 
-    def interleaved(self, *contestants: Prepare) -> list[list[float]]:
-        """Seconds of each contestant, round by round, after a round that warms caches."""
+    def interleaved(
+        self, *contestants: Prepare, clean: Callable[[Path], object] = shutil.rmtree
+    ) -> list[list[float]]:
+        """Seconds of each contestant, round by round, after a round that warms caches; `clean` ends each one's."""
         seconds: list[list[float]] = [[] for _ in contestants]
         for number in range(self.rounds + 1):
             for prepare, taken in zip(contestants, seconds, strict=True):
                 folder = Path(tempfile.mkdtemp(prefix="round-", dir=self.work))
-                timed = prepare(folder)
-                start = time.perf_counter()
-                timed()
-                if number:
-                    taken.append(time.perf_counter() - start)
-                shutil.rmtree(folder)
+                try:
+                    timed = prepare(folder)
+                    start = time.perf_counter()
+                    timed()
+                    if number:
+                        taken.append(time.perf_counter() - start)
+                finally:
+                    clean(folder)
         return seconds
 
     def changed(self, name: str, change: Callable[[dict[str, Any]], object]) -> Path:
@@ -230,17 +235,20 @@ def _names(project: Path) -> list[str]:
     return [layer.get("name", key) for key, layer in declared.items()]
 
 
-BENCHMARKS: dict[str, Callable[[Bench], Iterator[Figure]]] = {
+BENCHMARKS: dict[str, Callable[[Bench], Iterator[Figure | str]]] = {  # str: a note
     "build": from_nothing,
     "again": again,
     "change": one_changed,
     "size": sizes,
     "import": cold_import,
+    "container": container.from_nothing,
+    "container-again": container.again,
+    "sdists": container.sdists,
 }
 
 
-def measure(names: Sequence[str], rounds: int, given: Path | None) -> tuple[list[Figure], dict[str, str]]:
-    """The figures of the named benchmarks, and the versions of what was compared."""
+def measure(names: Sequence[str], rounds: int, given: Path | None) -> tuple[list[Figure], list[str], dict[str, str]]:
+    """The figures of the named benchmarks, notes on them, and the versions of what was compared."""
     if not tools.LAYERKIT.exists():
         raise Failure("layerkit is not installed beside this Python; run it as .venv/bin/python benchmarks/build.py")
     if not shutil.which("zip"):
@@ -248,7 +256,7 @@ def measure(names: Sequence[str], rounds: int, given: Path | None) -> tuple[list
     home = Path(platformdirs.user_cache_dir("layerkit-benchmarks"))
     home.mkdir(parents=True, exist_ok=True)
     python = tools.find_python(given, home)
-    figures: list[Figure] = []
+    results: list[Figure | str] = []
     with tempfile.TemporaryDirectory(prefix="work-", dir=home) as name:
         work = Path(name)
         project = shutil.copytree(REPOSITORY, work / "project", ignore=shutil.ignore_patterns(*NOT_COPIED))
@@ -256,9 +264,11 @@ def measure(names: Sequence[str], rounds: int, given: Path | None) -> tuple[list
             print(f"measuring: {benchmark} ...", file=sys.stderr)
             scratch = work / benchmark
             scratch.mkdir()
-            figures += BENCHMARKS[benchmark](Bench(work=scratch, project=project, python=python, rounds=rounds))
+            results += BENCHMARKS[benchmark](Bench(work=scratch, project=project, python=python, rounds=rounds))
             shutil.rmtree(scratch)
-    return figures, python.versions()
+    figures = [one for one in results if isinstance(one, Figure)]
+    notes = list(dict.fromkeys(one for one in results if isinstance(one, str)))
+    return figures, notes, python.versions()
 
 
 def main() -> int:
@@ -273,7 +283,7 @@ def main() -> int:
     if options.write and options.only:
         parser.error("--write is for a whole run, without --only")
     try:
-        figures, versions = measure(options.only or [*BENCHMARKS], options.rounds, options.python)
+        figures, notes, versions = measure(options.only or [*BENCHMARKS], options.rounds, options.python)
     except (Failure, LayerkitError) as error:
         print(f"error: {str(error).splitlines()[0]}", file=sys.stderr)
         return 1
@@ -281,9 +291,9 @@ def main() -> int:
         print("interrupted", file=sys.stderr)
         return 130
     now = datetime.now(tz=UTC)
-    result = report.table(figures, options.rounds, versions, now)
+    result = report.table(figures, notes, options.rounds, versions, now)
     print(result)
-    file = report.write_json(HERE / "results", figures, options.rounds, versions, now)
+    file = report.write_json(HERE / "results", figures, notes, options.rounds, versions, now)
     print(f"raw numbers: {file.relative_to(REPOSITORY)}", file=sys.stderr)
     if options.write:
         for readme in (HERE / "README.md", REPOSITORY / "README.md"):

@@ -79,8 +79,10 @@ def machine() -> str:
     return f"{os.cpu_count()} cores, {system} {platform.machine()}"
 
 
-def table(figures: Sequence[Figure], rounds: int, versions: Mapping[str, str], now: datetime) -> str:
-    """The machine's line and the rows."""
+def table(
+    figures: Sequence[Figure], notes: Sequence[str], rounds: int, versions: Mapping[str, str], now: datetime
+) -> str:
+    """The machine's line, the rows and what has to be said of them."""
     tools = ", ".join(f"{name} {version}" for name, version in versions.items())
     lines = [
         f"{now:%Y-%m-%d}; {machine()}; {tools}; median (lowest to highest) of {rounds} rounds.",
@@ -88,19 +90,26 @@ def table(figures: Sequence[Figure], rounds: int, versions: Mapping[str, str], n
         "| figure | layerkit | peer | ratio | goal | reached |",
         "|---|---|---|---|---|---|",
         *(figure.row() for figure in figures),
+        *([""] if notes else []),
+        *(f"- {note}" for note in notes),
     ]
     return "\n".join(lines)
 
 
 def write_json(
-    folder: Path, figures: Sequence[Figure], rounds: int, versions: Mapping[str, str], now: datetime
+    folder: Path,
+    figures: Sequence[Figure],
+    notes: Sequence[str],
+    rounds: int,
+    versions: Mapping[str, str],
+    now: datetime,
 ) -> Path:
     """Every single run, in seconds or bytes."""
     folder.mkdir(exist_ok=True)
     rows = [asdict(figure) | {"ratio": figure.ratio, "reached": figure.reached} for figure in figures]
     data = {"date": now.isoformat(timespec="seconds"), "machine": machine(), "versions": dict(versions)}
     file = folder / f"{now:%Y%m%dT%H%M%S}.json"
-    file.write_text(json.dumps(data | {"rounds": rounds, "figures": rows}, indent=1) + "\n")
+    file.write_text(json.dumps(data | {"rounds": rounds, "figures": rows, "notes": [*notes]}, indent=1) + "\n")
     return file
 
 

@@ -49,7 +49,8 @@ class Python:
         """For every program alike: this Python comes first, nothing of the caller's Python settings goes in."""
         env = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "VIRTUAL_ENV"))}
         env["PATH"] = os.pathsep.join([str(self.peers / "bin"), env.get("PATH", os.defpath)])
-        return env | {"SAM_CLI_TELEMETRY": "0"}
+        # the builder without a container, where none is asked for
+        return env | {"SAM_CLI_TELEMETRY": "0", "LAYERKIT_BUILDER": "wheels"}
 
     def versions(self) -> dict[str, str]:
         """What is compared, by name."""
@@ -87,7 +88,7 @@ def run(*command: str | Path, cwd: Path | None = None, env: Mapping[str, str] | 
 
 def find_python(given: Path | None, home: Path) -> Python:
     """CPython 3.12, with the peers installed below `home`.  Raises Failure when there is none."""
-    found = [(one.executable, one.release) for one in bytecode.find(MINOR, home)]
+    found = [(one.executable, one.release) for one in bytecode.find(MINOR, home) if one.executable]
     if given:
         release = run(given, "-I", "-S", "-c", "import sys; print('%d.%d.%d' % sys.version_info[:3])").strip()
         found = [(given.absolute(), release)] if release.startswith(f"{MINOR}.") else []
@@ -117,9 +118,9 @@ def layers(project: Path) -> list[Layer]:
     return found
 
 
-def layerkit_build(project: Path, folder: Path, python: Python, *keys: str) -> None:
-    """The console script, its cache and its output in `folder`."""
-    env = python.environment() | {"LAYERKIT_CACHE_DIR": str(folder / "cache")}
+def layerkit_build(project: Path, folder: Path, python: Python, *keys: str, **env: str) -> None:
+    """The console script, its cache and its output in `folder`; with further environment."""
+    env = python.environment() | {"LAYERKIT_CACHE_DIR": str(folder / "cache")} | env
     run(LAYERKIT, "build", *keys, "--file", project / "layers.yaml", "--output", folder / "dist", env=env)
 
 

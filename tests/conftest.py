@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, settings
 
 from layerkit import bytecode, tars, uv
 from layerkit.builders import Builder, Unfit, Wanted
-from layerkit.builders.engine import Engine
+from layerkit.builders.engine import Engine, images
 from layerkit.builders.wheels import WheelsBuilder
 from layerkit.cache import Cache
 from layerkit.model import Environment, Interpreter, Pin, Target
@@ -149,7 +149,7 @@ def engine() -> Engine:
     except Unfit as error:
         absent("engine", error.what)
     assert found
-    if not found.find_image(IMAGE):
+    if not images.find(found, IMAGE):
         absent("engine", f"the engine has no image {IMAGE}")
     return found
 

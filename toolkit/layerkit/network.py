@@ -6,6 +6,7 @@ None of them is part of an image, of a container's configuration or of what is b
 
 from __future__ import annotations
 
+import json
 import netrc
 import os
 import re
@@ -75,7 +76,7 @@ def read(environ: Mapping[str, str] | None = None) -> Settings:
             f"machine {host} login {_token(user)} password {_token(password)}\n"
             for host, (user, password) in known.items()
         )
-        files["netrc"] = "".join(rows).encode()
+        files["netrc"] = "".join(rows).encode(errors="surrogatepass")
         passed["NETRC"] = f"{FOLDER}/netrc"
     certificates = _certificates(given)
     if certificates:
@@ -155,16 +156,24 @@ def _of_names(given: Mapping[str, str], named: list[tuple[str, str]]) -> Iterato
 
 
 def _secrets(given: Mapping[str, str], sources: list[str], told: Mapping[str, tuple[str, str]]) -> set[str]:
-    """Passwords, as they are and as they stand in URLs; a user name without one is a token."""
+    """Passwords, as they are, in URLs and as programs print them; a user name without one is a token."""
     found = {value for name, value in given.items() if re.fullmatch(r"UV_INDEX_.+_PASSWORD", name)}
     users = [*told.values(), *(user for url in sources for _, user in _userinfo(url))]
     found |= {password or user for user, password in users}
-    found |= {quote(secret, safe="") for secret in found}
+    found |= {
+        form
+        for secret in found
+        for form in (quote(secret, safe="", errors="surrogatepass"), repr(secret)[1:-1], _json(secret))
+    }
     for url in sources:
         with suppress(ValueError):
             parts = urlsplit(url if "://" in url else f"http://{url}")
             found.add(parts.password or parts.username or "")  # in whatever way it is quoted there
     return {secret for secret in found if len(secret) >= SHORTEST_SECRET}
+
+
+def _json(text: str) -> str:
+    return json.dumps(text)[1:-1]
 
 
 def _token(text: str) -> str:
@@ -206,7 +215,11 @@ def _with_keyring(item: str) -> str:
             password = done.stdout.rstrip("\n")
             if done.returncode == 0 and password:
                 host = parts.netloc.rpartition("@")[2]
-                return name + urlunsplit(parts._replace(netloc=f"{parts.username}:{quote(password, safe='')}@{host}"))
+                return name + urlunsplit(
+                    parts._replace(
+                        netloc=f"{parts.username}:{quote(password, safe='', errors='surrogatepass')}@{host}"
+                    )
+                )
     return item
 
 

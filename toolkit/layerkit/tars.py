@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
-from layerkit.errors import ContentError
+from layerkit.errors import ContentError, EngineError
 from layerkit.files import disk_errors
 
 
@@ -28,8 +28,15 @@ def unpack(chunks: Iterable[bytes], into: Path) -> None:
     """Write the files of a tar, whose first folder becomes `into`.
 
     Owners and modes stay behind; so do links and devices, which no distribution has.  Raises ContentError for a name
-    that leads out of `into`, MachineError for a full disk.
+    that leads out of `into`, MachineError for a full disk, EngineError for what is no tar.
     """
+    try:
+        _unpack(chunks, into)
+    except tarfile.TarError as error:
+        raise EngineError("what the container engine gives is damaged", why=str(error), cure="run it again") from None
+
+
+def _unpack(chunks: Iterable[bytes], into: Path) -> None:
     with tarfile.open(fileobj=io.BufferedReader(_Chunks(chunks), 1 << 20), mode="r|") as archive:
         for member in archive:
             parts = PurePosixPath(member.name).parts[1:]
@@ -55,8 +62,11 @@ class _Chunks(io.RawIOBase):
         return True
 
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
-        if not self.rest:
-            self.rest = memoryview(next(self.chunks, b""))
+        while not self.rest:  # an empty chunk is not the end
+            chunk = next(self.chunks, None)
+            if chunk is None:
+                return 0
+            self.rest = memoryview(chunk)
         count = min(len(buffer), len(self.rest))
         buffer[:count] = self.rest[:count]
         self.rest = self.rest[count:]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cache
@@ -51,7 +52,8 @@ FAILURES: tuple[tuple[str, Callable[[str], LayerkitError]], ...] = (
         ),
     ),
     (
-        r"error sending request|Could not connect|Failed to fetch|dns error|\btimed out\b|connectivity is disabled",
+        r"error sending request|Could not connect|Failed to fetch|dns error|\btimed out\b|connectivity is disabled"
+        r"|network was disabled",
         lambda why: IndexUnreachable(
             "the package index does not answer",
             why=why,
@@ -117,6 +119,7 @@ def for_machine(machine: str, tools: Path, work: Path) -> Path:
         return kept
     made = work / "uv"
     arguments = ["--no-deps", "--only-binary", ":all:", "--python-platform", f"{machine}-manylinux_2_17"]
+    arguments += ["--python", sys.executable]
     try:
         run(["pip", "install", "--target", str(made), *arguments, f"uv=={version()}"], cwd=work)
     except ResolutionError as error:
@@ -146,4 +149,6 @@ def failure(stderr: str) -> LayerkitError:
 
 def redact(text: str) -> str:
     """`text` without the user names and passwords of URLs."""
-    return re.sub(r"(\w+://)[^/\s]*@", r"\1***@", text)  # up to the last @: a password may hold one
+    return re.sub(
+        r"(\w+://)\S*@", r"\1***@", text
+    )  # up to the last @: a password may hold one, or a / as it is typed

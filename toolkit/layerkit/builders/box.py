@@ -13,7 +13,8 @@ from typing import Any
 
 from layerkit import tars
 from layerkit.builders import Unfit
-from layerkit.builders.engine import DOCTOR, NO_EXEC, Container, no_emulation
+from layerkit.builders.engine.containers import Container
+from layerkit.builders.refusals import DOCTOR, NO_EXEC, no_emulation
 from layerkit.errors import EngineError, LayerkitError
 
 COMMAND = 'exec "$(command -v python{minor} || command -v python3)" /layerkit/in/_inside.py'

@@ -6,15 +6,16 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 from layerkit import network, uv
 from layerkit.builders import Unfit
 from layerkit.builders.box import COMMAND, Box, Result
-from layerkit.builders.engine import CACHE, Engine, Image
+from layerkit.builders.engine import CACHE, Engine, containers, images
+from layerkit.builders.engine.images import Image
 from layerkit.cache import Cache
 from layerkit.errors import BuildFailed, LayerkitError, MachineError
 from layerkit.files import write_atomically
@@ -43,18 +44,17 @@ class Host:
         """Raises Unfit when no engine answers."""
         if not self.engine:
             self.engine = Engine.connect(self.cache.folder)
-            self.engine.tidy(self.cache.is_live)
+            containers.tidy(self.engine, self.cache.is_live)
         return self.engine
 
     def image(self, target: Target) -> tuple[Image, str]:
         """The target's build image, and the ID of the one that was made of it for layerkit.  Raises Unfit."""
         if target not in self.images:
-            with self.cache.workspace() as work, ThreadPoolExecutor(1) as pool:
-                # uv is looked up while the SDK, which is slow to import, finds the engine
-                tool = pool.submit(uv.for_machine, target.machine, self.cache.folder / "tools", work)
-                engine = self.connect()
-                base = engine.image(target.image, target.machine, self.says.note)
-                made = engine.with_uv(base, target.machine, tool.result(), self.says.note)
+            engine = self.connect()
+            base = images.get(engine, target.image, target.machine, self.says.note)
+            with self.cache.workspace() as work:
+                tool = partial(uv.for_machine, target.machine, self.cache.folder / "tools", work)
+                made = images.with_uv(engine, base, target.machine, uv.version(), tool, self.says.note)
             self.images[target] = base, made
         return self.images[target]
 
@@ -115,7 +115,8 @@ class Boxes:
 
     def _open(self, image: str, stack: ExitStack, *, connected: bool = True) -> Box:
         mode = "none" if not connected else "host" if self.settings.loopback else ""
-        opened = self.host.connect().container(
+        opened = containers.opened(
+            self.host.connect(),
             image,
             COMMAND.format(minor=self.target.python),
             machine=self.target.machine,
@@ -158,7 +159,7 @@ class Boxes:
         """The ID of the image with system packages, which is made once and kept by the engine."""
         engine = self.host.connect()
         tag = f"layerkit-packages:{short(' '.join([self.image, *packages]))}"
-        found = engine.find_image(tag)
+        found = images.find(engine, tag)
         if found:
             return found
         names = " ".join(packages)

@@ -92,7 +92,10 @@ def fetch(pin: Pin, offer: Offer, settings: Settings, folder: Path) -> tuple[Pat
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         if parts.scheme == "file":
-            shutil.copyfile(Path(unquote(parts.path)), to)
+            try:
+                shutil.copyfile(Path(unquote(parts.path)), to)
+            except FileNotFoundError as error:
+                raise IndexUnreachable(f"{to.name} is gone", where=str(pin), why=str(error)) from None
         else:
             _download(offer.sdist, settings, to)
         digest = hashlib.sha256(to.read_bytes()).hexdigest()
@@ -169,7 +172,7 @@ def make_wheel(unpacked: Path, name: str, pin: Pin, target: Target, secrets: Seq
     files = {path.relative_to(unpacked).as_posix(): path for path in sorted(unpacked.rglob("*")) if path.is_file()}
     contents = {path: file.read_bytes() for path, file in files.items()}
     for path, content in contents.items():
-        if any(secret.encode() in content for secret in secrets):
+        if any(secret.encode(errors="surrogatepass") in content for secret in secrets):
             raise BuildFailed(
                 f"{pin} was not packed: {path} holds one of this machine's credentials",
                 cure="find out what its build writes there, and report it to its authors",
@@ -202,7 +205,7 @@ def _glibc(contents: Mapping[str, bytes], pin: Pin, target: Target) -> tuple[int
             continue  # not one that a loader reads: a file of tests
         if not binary:
             continue
-        if binary.machine != target.machine and path.endswith(".so"):
+        if binary.machine != target.machine and re.search(r"\.so(\.|$)", path):
             raise BuildFailed(f"{pin} was built for another machine: {path} is for {binary.machine}")
         if binary.machine != target.machine:
             continue  # nothing that the target loads: a file of tests

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -62,7 +63,8 @@ class WheelsSession:
         def run(wanted: str, options: Sequence[str]) -> None:
             (self.folder / "requirements.txt").write_text(wanted)
             options = ["--target", str(folder), "--requirements", "requirements.txt", *options]
-            uv.run(["pip", "install", *options, "--link-mode", "hardlink"], cwd=self.folder)
+            options = [*options, "--link-mode", "hardlink", "--python", sys.executable]
+            uv.run(["pip", "install", *options], cwd=self.folder)
 
         lacking, offered = install_wheels(pins, self.target, run, self.folder)
         if lacking:
@@ -90,6 +92,7 @@ def install_file(wheel: Path, target: Target, folder: Path, cwd: Path) -> None:
     """Install a wheel that was made here."""
     arguments = ["--no-deps", "--only-binary", ":all:", "--python-version", target.python]
     arguments += ["--python-platform", platform_above(target), "--link-mode", "hardlink", "--offline"]
+    arguments += ["--python", sys.executable]
     uv.run(["pip", "install", "--target", str(folder), *arguments, str(wheel)], cwd=cwd)
 
 
