@@ -18,7 +18,8 @@ from tools import Failure
 from layerkit import network
 from layerkit.builders import Unfit
 from layerkit.builders.boxes import short
-from layerkit.builders.engine import LABEL, PLATFORMS, Engine, Image
+from layerkit.builders.engine import LABEL, PLATFORMS, Engine, images
+from layerkit.builders.engine.images import Image
 from layerkit.model import Target
 from layerkit.targets import find_runtime
 
@@ -140,7 +141,7 @@ def docked(work: Path) -> Iterator[Dock]:
         raise Unfit("there is no program docker")
     target = runtime.target("arm64")
     engine = Engine.connect(work)
-    image = engine.image(target.image, target.machine, partial(print, file=sys.stderr))
+    image = images.get(engine, target.image, target.machine, partial(print, file=sys.stderr))
     settings = network.read()
     handed = work / "handed"
     handed.mkdir()

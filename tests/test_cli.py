@@ -51,6 +51,7 @@ def test_help() -> None:
     assert done.returncode == 0
     assert [line.split()[0] for line in done.stdout.partition("Commands:\n")[2].splitlines()] == [
         "build",
+        "doctor",
         "init",
         "lock",
     ]

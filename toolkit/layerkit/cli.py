@@ -165,6 +165,23 @@ def build(
         console.built(results, str(output))
 
 
+@cli.command()
+@click.option("--aws", is_flag=True, help="Look at the AWS credentials and regions, too.")
+@file_option
+@output_options
+def doctor(file: Path, as_json: bool, quiet: bool, aws: bool) -> None:
+    """Say what this machine has for building layers, and what to do about what it lacks."""
+    from layerkit import doctor
+    from layerkit.cache import Cache, default_folder
+    from layerkit.errors import MachineError
+
+    with session(quiet=quiet, as_json=as_json) as console:
+        findings = doctor.diagnose(file, Cache(default_folder()), console, aws=aws)
+        console.diagnosed(findings)
+        if any(finding.status == "fail" for finding in findings):
+            sys.exit(MachineError.exit_code)
+
+
 def main() -> NoReturn:
     """The console script."""
     signal.signal(signal.SIGTERM, _interrupt)

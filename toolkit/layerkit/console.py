@@ -18,6 +18,7 @@ from layerkit.errors import LayerkitError
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
+    from layerkit.doctor.findings import Finding
     from layerkit.pipeline import LayerResult, LockResult
 
 
@@ -163,6 +164,22 @@ class Console:
             for change in changes:
                 self._print(f"  {change['name']}: {change['from'] or 'new'} -> {change['to'] or 'gone'}")
             self._print(f"{result.path.name}: {len(after)} distributions, {'written' if changed else 'unchanged'}")
+
+    def diagnosed(self, findings: Sequence[Finding]) -> None:
+        """A line for each finding, and one for its cure; quietly, those alone that are not as they should be."""
+        if self.as_json:
+            checks = [{"check": f.name, "status": f.status, "found": f.found, "cure": f.cure} for f in findings]
+            self._result({"ok": all(f.status != "fail" for f in findings), "checks": checks})
+            return
+        shown = [finding for finding in findings if finding.status != "ok" or not self.quiet]
+        width = max((len(finding.name) for finding in shown), default=0)
+        colours = self.stream.isatty() and "NO_COLOR" not in os.environ
+        for finding in shown:
+            colour = {"ok": 32, "warn": 33, "fail": 31}[finding.status]
+            mark = f"\x1b[{colour}m{finding.status:4}\x1b[0m" if colours else f"{finding.status:4}"
+            self._print(f"{mark}  {finding.name.ljust(width)}  {finding.found}")
+            if finding.cure:
+                self._print(f"{' ' * (width + 8)}To do: {finding.cure}")
 
     def said(self, message: str, **facts: Any) -> None:
         """The result of a command that has just one thing to say."""
