@@ -59,7 +59,8 @@ class Container:
         with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
             for member in tar:
                 file = tar.extractfile(member)
-                self.files[member.name] = file.read() if file else b""
+                assert member.name.startswith("layerkit/")  # from / on, where that folder need not be yet
+                self.files[member.name.removeprefix("layerkit/")] = file.read() if file else b""
 
     def get(self, path: str) -> Iterator[bytes]:
         yield tars.pack({f"{Path(path).name}/got": path.encode()})

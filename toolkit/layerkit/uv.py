@@ -117,7 +117,7 @@ def for_machine(machine: str, tools: Path, work: Path) -> Path:
     kept = tools / f"uv-{version()}-{machine}" / "uv"
     if kept.exists():
         return kept
-    made = work / "uv"
+    made = work / f"uv-{machine}"
     arguments = ["--no-deps", "--only-binary", ":all:", "--python-platform", f"{machine}-manylinux_2_17"]
     arguments += ["--python", sys.executable]
     try:

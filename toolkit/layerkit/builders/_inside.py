@@ -6,21 +6,16 @@ What was handed in is removed when the task ends, however it ends, since it may 
 
 from __future__ import annotations
 
+# Imports cost an emulated container 10 to 50 ms each: what most tasks do without is imported where it is used.
 import json
 import os
-import platform
-import re
 import shutil
 import signal
 import subprocess
 import sys
-import tarfile
 import threading
-import zipfile
-import zlib
-from concurrent.futures import ThreadPoolExecutor
 
-TYPE_CHECKING = False  # not from typing, which costs an emulated container 50 ms
+TYPE_CHECKING = False  # not from typing
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
@@ -37,8 +32,8 @@ PACKAGE_MANAGERS = (
 )
 
 
-# what broken files and missing programs raise; anything else ends the task
-BROKEN = (OSError, EOFError, ValueError, RuntimeError, zlib.error, zipfile.BadZipFile, tarfile.TarError)
+# what missing programs and broken files raise, with what `wheel` makes of these; anything else ends the task
+BROKEN = (OSError, EOFError, ValueError, RuntimeError)
 
 
 class Task:
@@ -142,6 +137,19 @@ def packages(task: Task, step: Step) -> Step:
 
 def wheel(task: Task, step: Step) -> Step:
     """Build a source distribution, and unpack its wheel with what an image adds to it taken off again."""
+    import tarfile
+    import zipfile
+    import zlib
+
+    try:
+        return _wheel(task, step)
+    except (zlib.error, zipfile.BadZipFile, tarfile.TarError) as error:
+        raise ValueError(f"{type(error).__name__}: {error}") from None
+
+
+def _wheel(task: Task, step: Step) -> Step:
+    import zipfile
+
     source, built, home = (os.path.join(TOP, "work", part, step["name"]) for part in ("source", "built", "unpacked"))
     _unpack(step["sdist"], source)  # always at the same place: compilers write it into what they make
     inside = [os.path.join(source, name) for name in os.listdir(source)]
@@ -166,6 +174,9 @@ def wheel(task: Task, step: Step) -> Step:
 
 
 def _unpack(sdist: str, into: str) -> None:
+    import tarfile
+    import zipfile
+
     shutil.rmtree(into, ignore_errors=True)
     os.makedirs(into)
     if sdist.endswith(".zip"):
@@ -189,6 +200,8 @@ def _binaries(folder: str) -> Iterator[str]:
 
 def _libraries(binaries: list[str], provided: set[str]) -> tuple[dict[str, str], set[str]]:
     """The shared libraries that the loader finds for `binaries` outside of them: by name, and those not found."""
+    import re
+
     own = {os.path.basename(path) for path in binaries}
     found: dict[str, str] = {}
     missing: set[str] = set()
@@ -212,13 +225,19 @@ def main() -> None:
         task = Task(json.load(file))
     os.unlink(f"{HANDED_IN}/task.json")
     try:
-        found = {"machine": platform.machine(), "python": platform.python_version()}
+        found = {"machine": os.uname().machine, "python": ".".join(map(str, sys.version_info[:3]))}
         task.tell("checked", **found)
         if found["machine"] != task.expected["machine"] or not found["python"].startswith(task.expected["python"]):
             return
         steps = [{**step, "number": number} for number, step in enumerate(task.steps)]
-        with ThreadPoolExecutor((os.cpu_count() if task.together else 0) or 1) as pool:
-            list(pool.map(task.do, steps))
+        if task.together and len(steps) > 1:
+            from concurrent.futures import ThreadPoolExecutor
+
+            with ThreadPoolExecutor(os.cpu_count()) as pool:
+                list(pool.map(task.do, steps))
+        else:
+            for step in steps:
+                task.do(step)
         task.tell("end")
     finally:
         shutil.rmtree(HANDED_IN, ignore_errors=True)

@@ -13,11 +13,12 @@ from typing import Any
 
 from layerkit import tars
 from layerkit.builders import Unfit
+from layerkit.builders.engine import TOP
 from layerkit.builders.engine.containers import Container
 from layerkit.builders.refusals import DOCTOR, NO_EXEC, no_emulation
 from layerkit.errors import EngineError, LayerkitError
 
-COMMAND = 'exec "$(command -v python{minor} || command -v python3)" /layerkit/in/_inside.py'
+COMMAND = 'exec "$(command -v python{minor} || command -v python3)" -I -S /layerkit/in/_inside.py'
 GRACE = 60  # seconds of silence more than a step's limit until the container is taken to hang as a whole
 
 
@@ -38,9 +39,9 @@ class Box:
         self.runs = 0
         self.release = ""  # of the CPython inside, once a task ran
 
-    def put(self, files: Mapping[str, bytes | Path]) -> None:
+    def put(self, files: Mapping[str, bytes | Path], mode: int = 0o600) -> None:
         """Write files below /layerkit."""
-        self.container.put(tars.pack(files))
+        self.container.put(tars.pack({f"{TOP[1:]}/{name}": content for name, content in files.items()}, mode))
 
     def get(self, path: str, into: Path) -> None:
         """Copy a folder below /layerkit into a new folder."""

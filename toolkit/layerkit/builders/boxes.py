@@ -6,8 +6,8 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -17,7 +17,7 @@ from layerkit.builders.box import COMMAND, Box, Result
 from layerkit.builders.engine import CACHE, Engine, containers, images
 from layerkit.builders.engine.images import Image
 from layerkit.cache import Cache
-from layerkit.errors import BuildFailed, LayerkitError, MachineError
+from layerkit.errors import BuildFailed, LayerkitError, MachineError, ResolutionError
 from layerkit.files import write_atomically
 from layerkit.model import Environment, Origin, Target
 
@@ -52,10 +52,7 @@ class Host:
         if target not in self.images:
             engine = self.connect()
             base = images.get(engine, target.image, target.machine, self.says.note)
-            with self.cache.workspace() as work:
-                tool = partial(uv.for_machine, target.machine, self.cache.folder / "tools", work)
-                made = images.with_uv(engine, base, target.machine, uv.version(), tool, self.says.note)
-            self.images[target] = base, made
+            self.images[target] = base, images.labelled(engine, base, target.machine, self.says.note)
         return self.images[target]
 
     def volume(self, target: Target) -> str:
@@ -101,6 +98,10 @@ class Boxes:
                 where=uv.redact(self.settings.unreachable),
                 cure="serve it over HTTP, or layerkit build --builder wheels",
             )
+        uv.find()  # its first call is not safe in threads (sysconfig, until Python 3.12)
+        # looked up while the SDK, which is slow to import, finds the engine and its images
+        pool = stack.enter_context(ThreadPoolExecutor(1))
+        self.uv = pool.submit(uv.for_machine, target.machine, host.cache.folder / "tools", folder.parent)
         image, self.image = host.image(target)
         self.origin = Origin(builder="container", image=image.reference, digest=image.digest)
 
@@ -110,8 +111,16 @@ class Boxes:
         wanted = Environment(system_packages=given.system_packages, network=given.network)
         if wanted not in self.boxes:
             image = self._with_packages(wanted.system_packages) if wanted.system_packages else self.image
-            self.boxes[wanted] = self._open(image, self.stack, connected=wanted.network)
+            box = self._open(image, self.stack, connected=wanted.network)
+            box.put({"bin/uv": self._uv()}, mode=0o755)
+            self.boxes[wanted] = box
         return self.boxes[wanted]
+
+    def _uv(self) -> Path:
+        try:
+            return self.uv.result()
+        except ResolutionError as error:
+            raise Unfit(error.what, why=error.why, cure=error.cure) from None
 
     def _open(self, image: str, stack: ExitStack, *, connected: bool = True) -> Box:
         mode = "none" if not connected else "host" if self.settings.loopback else ""

@@ -25,9 +25,9 @@ class Container:
         self.engine, self.container = engine, container
 
     def put(self, archive: bytes) -> None:
-        """Unpack a tar below /layerkit."""
+        """Unpack a tar of whole paths."""
         with self.engine.talking():
-            self.container.put_archive(TOP, archive)
+            self.container.put_archive("/", archive)
 
     def get(self, path: str) -> Iterator[bytes]:
         """The tar of a folder below /layerkit, in chunks."""

@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import resources
-from pathlib import Path
 from typing import Any
 
 from layerkit import tars
@@ -58,24 +57,19 @@ def get(engine: Engine, reference: str, machine: str, say: Callable[[str], None]
         return Image(reference=reference, id=str(found.id), digest=digest)
 
 
-def with_uv(
-    engine: Engine, base: Image, machine: str, version: str, uv: Callable[[], Path], say: Callable[[str], None]
-) -> str:
-    """The ID of the build container's image: Dockerfile.arm64 on top of `base`, with uv handed in.
-
-    It is made once for each version of uv; `uv` is called for the file only then.
-    """
+def labelled(engine: Engine, base: Image, machine: str, say: Callable[[str], None]) -> str:
+    """The ID of the build container's image: Dockerfile.arm64 on top of `base`.  Made once; older ones go."""
     from docker.errors import BuildError, ImageNotFound
 
     recipe = resources.files("layerkit").joinpath("data/Dockerfile.arm64").read_bytes()
-    key = hashlib.sha256(b"\0".join([base.id.encode(), version.encode(), recipe])).hexdigest()[:16]
+    key = hashlib.sha256(b"\0".join([base.id.encode(), recipe])).hexdigest()[:16]
     tag = f"layerkit-builder:{key}"
     with engine.talking():
         try:
             return str(engine.client.images.get(tag).id)
         except ImageNotFound:
             say(f"making the build container's image from {base.reference}")
-        context = io.BytesIO(tars.pack({"Dockerfile.arm64": recipe, "uv": uv()}, mode=0o755))
+        context = io.BytesIO(tars.pack({"Dockerfile.arm64": recipe}))
         labels = {f"{LABEL}.image": base.reference, f"{LABEL}.recipe": key, f"{LABEL}.role": "builder"}
         arguments = {"BASE_IMAGE": base.reference}
         try:
