@@ -176,7 +176,7 @@ def imported(engine: Engine, zip_file: Path, code: str) -> str:
 def _no_volumes_are_left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Each cache folder has a package volume of its own in the engine."""
     yield
-    caches = [memory.parent for memory in tmp_path_factory.getbasetemp().rglob("images.json")]
+    caches = [tools.parent for tools in tmp_path_factory.getbasetemp().rglob("tools")]
     if caches:
         with suppress(Unfit):
             client = Engine.connect(Path("tests")).client
