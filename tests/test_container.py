@@ -736,3 +736,13 @@ def test_a_build_that_packs_credentials_is_refused(
     monkeypatch.setenv("UV_DEFAULT_INDEX", f"http://user:secret-word@127.0.0.1:{index.port}/simple")
     error = failed(index, builder)
     assert "leaky.py holds one of this machine's credentials" in error.what
+
+
+def test_without_an_engine_nothing_is_fetched_for_one(
+    index: Index, cache: Cache, project: Callable[..., Path]
+) -> None:
+    index.add(make_wheel("web"))
+    project(HEAD + "layers: {web: {requirements: [web]}}\n")
+    assert layerkit("build", "--builder", "auto", **NO_ENGINE).returncode == 0
+    assert not [path for path in index.requests if "/uv" in path]
+    assert not (cache.folder / "tools").exists()

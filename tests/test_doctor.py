@@ -545,7 +545,7 @@ def test_an_index_that_lacks_it(index: Index) -> None:
     found = asked()
     assert found.status == "warn"  # one's own need not have pip
     assert found.found == f"127.0.0.1:{index.port} answers, but has no pip: is the name right, and the index?"
-    assert found.cure == "export UV_DEFAULT_INDEX=https://pypi.org/simple"
+    assert found.cure == "export UV_DEFAULT_INDEX=URL, of an index that has it"
     assert asked("web").status == "fail"
 
 

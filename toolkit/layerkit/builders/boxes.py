@@ -98,8 +98,8 @@ class Boxes:
                 where=uv.redact(self.settings.unreachable),
                 cure="serve it over HTTP, or layerkit build --builder wheels",
             )
+        host.connect()  # first: without an engine no uv is fetched for it
         uv.find()  # its first call is not safe in threads (sysconfig, until Python 3.12)
-        # looked up while the SDK, which is slow to import, finds the engine and its images
         pool = stack.enter_context(ThreadPoolExecutor(1))
         self.uv = pool.submit(uv.for_machine, target.machine, host.cache.folder / "tools", folder.parent)
         image, self.image = host.image(target)

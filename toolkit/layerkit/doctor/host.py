@@ -24,7 +24,7 @@ from layerkit.errors import MachineError, ResolutionError
 from layerkit.model import Target
 
 INDEX_LIMIT = 15  # seconds
-PUBLIC_INDEX = "https://pypi.org/simple"
+OTHER_INDEX = "export UV_DEFAULT_INDEX=URL, of an index that has it"
 
 
 def tools() -> list[Finding]:
@@ -68,8 +68,7 @@ def index(project: Project, limit: float = INDEX_LIMIT) -> list[Finding]:
     command = [uv.find(), "pip", "compile", "-", "--no-deps", "--no-cache", "--emit-index-url", "--no-annotate"]
     command += ["--no-header", "--python", sys.executable, "--python-version", project.targets[0].python]
     env = {"UV_HTTP_TIMEOUT": "10", "UV_HTTP_RETRIES": "1"} | uv.environment()
-    address = env.get("UV_DEFAULT_INDEX") or env.get("UV_INDEX_URL") or PUBLIC_INDEX
-    cure = "check the network, UV_DEFAULT_INDEX and the proxy settings; this shows what is wrong: curl -sSIL {}"
+    address = env.get("UV_DEFAULT_INDEX") or env.get("UV_INDEX_URL") or ""  # uv has its own
     with tempfile.TemporaryDirectory(prefix="layerkit-doctor-") as folder:
         try:  # not by uv.run, which waits as long as uv does
             done = subprocess.run(
@@ -78,7 +77,7 @@ def index(project: Project, limit: float = INDEX_LIMIT) -> list[Finding]:
             )  # fmt: skip
         except subprocess.TimeoutExpired:
             words = f"{_host(address)} does not answer within {limit:g} s"
-            return [Finding(name, "fail", words, cure.format(_bare(address)))]
+            return [Finding(name, "fail", words, _look(address))]
     if done.returncode == 0:
         asked = re.findall(r"^--(?:extra-)?index-url (\S+)", done.stdout, flags=re.MULTILINE)
         return [Finding(name, "ok", f"{', '.join(map(_host, asked)) or 'no index, but a folder'} has {wanted}")]
@@ -95,22 +94,26 @@ def index(project: Project, limit: float = INDEX_LIMIT) -> list[Finding]:
     if "certificate" in words:
         return [Finding(name, "fail", f"{_host(address)}: {words}", "export UV_SYSTEM_CERTS=1")]
     if not isinstance(error, ResolutionError):
-        return [Finding(name, "fail", f"{_host(address)}: {error.what}: {words}", cure.format(_bare(address)))]
+        return [Finding(name, "fail", f"{_host(address)}: {error.what}: {words}", _look(address))]
     if "was not found in" in error.why:
         status: Status = "fail" if project.requirement else "warn"  # an index of one's own need not have pip
         words = f"{_host(address)} answers, but has no {wanted}: is the name right, and the index?"
     else:
         status, words = "fail", lines[0]
-    return [Finding(name, status, words, f"export UV_DEFAULT_INDEX={PUBLIC_INDEX}")]
+    return [Finding(name, status, words, OTHER_INDEX)]
 
 
 def _host(address: str) -> str:
     """Host and port of an index, or the folder that is one."""
     parts = urlsplit(address)
-    return parts.netloc.rpartition("@")[2] or parts.path
+    return parts.netloc.rpartition("@")[2] or parts.path or "uv's default index"
 
 
-def _bare(address: str) -> str:
-    """The address without credentials and query."""
+def _look(address: str) -> str:
+    """What to do about an index that does not answer; its address without credentials and query."""
+    todo = "check the network, UV_DEFAULT_INDEX and the proxy settings"
+    if not address:
+        return todo
     parts = urlsplit(address)
-    return shlex.quote(parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl())
+    bare = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
+    return f"{todo}; this shows what is wrong: curl -sSIL {shlex.quote(bare)}"

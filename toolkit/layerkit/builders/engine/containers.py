@@ -106,7 +106,7 @@ def tidy(engine: Engine, is_live: Callable[[str], bool]) -> None:
     """Remove containers whose client was killed: of this machine, and old ones of any."""
     from docker.errors import APIError
 
-    with engine.talking():
+    with engine.talking(Unfit):
         found = engine.client.api.containers(all=True, filters={"label": f"{LABEL}.role=builder"})
     for one in found:
         labels = one.get("Labels") or {}

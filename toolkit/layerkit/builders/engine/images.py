@@ -28,7 +28,7 @@ def get(engine: Engine, reference: str, machine: str, say: Callable[[str], None]
     """The image for this machine's architecture, pulled if it is not there.  Raises Unfit."""
     from docker.errors import APIError, ImageNotFound
 
-    with engine.talking():
+    with engine.talking(Unfit):
         try:
             found = engine.client.images.get(reference)
         except ImageNotFound:
@@ -64,7 +64,7 @@ def labelled(engine: Engine, base: Image, machine: str, say: Callable[[str], Non
     recipe = resources.files("layerkit").joinpath("data/Dockerfile.arm64").read_bytes()
     key = hashlib.sha256(b"\0".join([base.id.encode(), recipe])).hexdigest()[:16]
     tag = f"layerkit-builder:{key}"
-    with engine.talking():
+    with engine.talking(Unfit):
         try:
             return str(engine.client.images.get(tag).id)
         except ImageNotFound:
@@ -91,7 +91,7 @@ def find(engine: Engine, tag: str) -> str | None:
     """The ID of an image that layerkit made."""
     from docker.errors import ImageNotFound
 
-    with engine.talking():
+    with engine.talking(Unfit):
         try:
             return str(engine.client.images.get(tag).id)
         except ImageNotFound:
@@ -109,7 +109,7 @@ def facts(engine: Engine, reference: str) -> Mapping[str, Any]:
     """What the engine knows of an image; nothing when it is not there."""
     from docker.errors import ImageNotFound
 
-    with engine.talking():
+    with engine.talking(Unfit):
         try:
             return dict(engine.client.images.get(reference).attrs)
         except ImageNotFound:
