@@ -57,7 +57,9 @@ def builder(ready: Cache, said: conftest.Said) -> ContainerBuilder:
 
 def containers(engine: Engine) -> list[Any]:
     """Those of this test: its cache folder is part of a label."""
-    machine = Engine.connect(Path(os.environ["LAYERKIT_CACHE_DIR"])).machine
+    own = Engine.connect(Path(os.environ["LAYERKIT_CACHE_DIR"]))
+    machine = own.machine
+    own.close()
     return list(engine.client.containers.list(all=True, filters={"label": f"io.layerkit.machine={machine}"}))
 
 
@@ -637,13 +639,14 @@ class Proxy:
 
     @staticmethod
     def _copy(one: socket.socket, other: socket.socket) -> None:
-        with suppress(OSError):
+        with suppress(OSError), one:
             while data := one.recv(1 << 16):
                 other.sendall(data)
             other.shutdown(socket.SHUT_WR)
 
     def cut(self) -> None:
         self.path.unlink()
+        self.server.shutdown(socket.SHUT_RDWR)
         self.server.close()
         for one in self.open:
             with suppress(OSError):

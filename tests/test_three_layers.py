@@ -112,7 +112,7 @@ def test_the_same_bytes_in_two_clones(built: Path, tmp_path: Path) -> None:
         clone(other)
         environment = os.environ | {
             "TZ": "Asia/Kathmandu", "LC_ALL": "tr_TR.UTF-8", "PYTHONHASHSEED": "99",
-            "LAYERKIT_CACHE_DIR": str(other / "cache"), "UV_LINK_MODE": "copy",
+            "LAYERKIT_CACHE_DIR": str(other / "cache"), "UV_LINK_MODE": "copy", "LAYERKIT_BUILDER": "wheels",
         }  # fmt: skip
         script = f"umask 077; exec {sys.executable} -m layerkit build --quiet --jobs 1"
         subprocess.run(["sh", "-c", script], cwd=other, env=environment, check=True)
