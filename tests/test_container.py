@@ -30,7 +30,7 @@ from layerkit.cache import Cache
 from layerkit.errors import BuildFailed, HashMismatch, LayerkitError, MachineError
 from layerkit.model import Environment, Interpreter, Origin, Pin, Target
 from test_wheels_builder import pins
-from wheelhouse import EXTENSION, Index, make_sdist, make_source, make_wheel
+from wheelhouse import EXTENSION, Index, make_sdist, make_source, make_wheel, serve
 
 pytestmark = pytest.mark.engine
 LABEL = "io.layerkit.role=builder"
@@ -686,23 +686,30 @@ def test_two_builds_at_once(index: Index, ready: Cache, project: Callable[..., P
 # --- secrets ------------------------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def second() -> Iterator[Index]:
+    with serve(Index()) as served:
+        yield served
+
+
 def test_no_credentials_come_out(
-    index: Index, ready: Cache, project: Callable[..., Path], engine: Engine, monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
+    index: Index, second: Index, ready: Cache, project: Callable[..., Path], engine: Engine,
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
 ) -> None:  # fmt: skip
     """Planted in the index's URL, netrc and a proxy; searched in images, layers, logs and the manifest."""
     password, other, proxy = "pa55-for/the+index", "w0rd-of-netrc", "pr0xy-word"
     index.credentials = f"user:{password}"
-    index.add(native("import os; print(dict(os.environ), flush=True)\n" + NATIVE), make_wheel("web"))
-    (tmp_path / "netrc").write_text(f"machine 127.0.0.2 login me password {other}\n")
+    second.credentials = f"me:{other}"
+    second.add(make_wheel("extra"))
+    body = "import os; print(dict(os.environ), open(os.environ['NETRC']).read(), flush=True)\n"
+    index.add(native(body + NATIVE), make_wheel("web"))
+    (tmp_path / "netrc").write_text(f"machine localhost login me password {other}\n")
     quoted = password.replace("/", "%2F").replace("+", "%2B")
     monkeypatch.setenv("UV_DEFAULT_INDEX", f"http://user:{quoted}@127.0.0.1:{index.port}/simple")
-    monkeypatch.setenv("UV_INDEX", "http://127.0.0.2:9/simple")
-    monkeypatch.setenv("UV_INDEX_STRATEGY", "first-index")
+    monkeypatch.setenv("UV_INDEX", f"http://localhost:{second.port}/simple")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     monkeypatch.setenv("HTTPS_PROXY", f"http://me:{proxy}@127.0.0.1:9")
-    monkeypatch.delenv("UV_INDEX")
-    project(HEAD + "layers: {native: {requirements: [native, web]}}\n")
+    project(HEAD + "layers: {native: {requirements: [native, web, extra]}}\n")
     done = build("--json")
     assert done.returncode == 0, done.stderr
     words = [password, quoted, other, proxy]
