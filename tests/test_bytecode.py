@@ -78,6 +78,9 @@ def test_the_runtime_uses_it_without_a_look_at_the_source(tmp_path: Path, this_p
     assert int.from_bytes(pyc[4:8], "little") == 0b01  # PEP 552: hash-based, not to be checked
     code = marshal.loads(pyc[16:])
     assert code.co_filename == "/opt/python/pkg/m000.py"
+    positions = list(code.co_positions())
+    assert {line for line, *_ in positions if line}  # tracebacks have lines,
+    assert {column for _, _, *columns in positions for column in columns} == {None}  # and no columns to pay for
     home = tmp_path / "site"
     (home / "pkg/__pycache__").mkdir(parents=True)
     (home / "pkg/m000.py").write_text("raise SystemExit('the source was read')")

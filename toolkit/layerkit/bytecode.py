@@ -22,6 +22,9 @@ from layerkit.files import write_atomically
 from layerkit.model import Interpreter
 
 PREFIX = "/opt/python/"  # where Lambda unpacks a layer's python/ folder
+# No columns of each instruction (3.11 and later): tracebacks lose their carets below lines of layers, not the lines, and
+# bytecode a fifth of its compressed size.  A function's own modules are compiled in Lambda, with columns.
+FLAGS = ("-X", "no_debug_ranges", "-S", "-s", "-B", "-W", "ignore")
 CHUNK = 32  # modules to a fork: large enough to hide its cost, small enough to share between cores
 Chunks = Sequence[Sequence[tuple[str, str, str]]]  # of (source file, name in tracebacks, .pyc to write)
 PROBE = "import sys; print(sys.implementation.name, '%d.%d.%d' % sys.version_info[:3], sys.version_info[3])"
@@ -118,7 +121,7 @@ def run_here(interpreter: Interpreter, jobs: int, chunks: Chunks) -> None:
     script = resources.files("layerkit").joinpath("_compile.py")
     with resources.as_file(script) as path:
         stderr, status = _stoppable(
-            [str(interpreter.executable), "-S", "-s", "-B", "-W", "ignore", str(path)],
+            [str(interpreter.executable), *FLAGS, str(path)],
             json.dumps({"jobs": jobs, "chunks": chunks}),
             environment,
         )

@@ -9,7 +9,7 @@ from functools import cached_property
 from importlib import resources
 from pathlib import Path
 
-from layerkit import network, offers, uv
+from layerkit import bytecode, network, offers, uv
 from layerkit.builders import Installed, Modules, OtherRelease, Tell, Wanted
 from layerkit.builders.boxes import Boxes, Host, Says, full, tail
 from layerkit.builders.building import build
@@ -135,7 +135,7 @@ class ContainerSession:
         box.put(files)
         script = resources.files("layerkit").joinpath("_compile.py").read_bytes()
         handed = {"_compile.py": script, "chunks.json": json.dumps({"jobs": 0, "chunks": chunks}).encode()}
-        command = ["{python}", "-S", "-s", "-B", "-W", "ignore", f"{network.FOLDER}/_compile.py"]
+        command = ["{python}", *bytecode.FLAGS, f"{network.FOLDER}/_compile.py"]
         step = {
             "do": "run", "command": command, "stdin": f"{network.FOLDER}/chunks.json",
             "folders": [f"{TOP}/work/compiled"],
