@@ -13,6 +13,11 @@ from pathlib import Path
 import pytest
 
 from conftest import ROOT
+
+SHIM = ROOT / "layers/lambda-wsgi"
+sys.path.insert(0, str(SHIM))
+
+from lambda_wsgi._settings import PARSERS
 from layerkit import config
 from layerkit.cli import cli
 from layerkit.model import Interpreter
@@ -79,3 +84,42 @@ def test_the_readmes_output_is_the_programs(tmp_path: Path, python312: Interpret
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     (shown,) = [text for page, text in blocks("console") if page == "README.md" and "flask-layer.zip" in text]
     assert masked(done.stderr) == masked(shown)
+
+
+HANDLERS = {  # file of an example -> the function's handler
+    "routes.py": "main.handler",
+    "lambda_function.py": "lambda_function.lambda_handler",
+    "hello.py": "hello.app",
+    "wsgi.py": "wsgi.application",
+}
+INVOKE = """
+import importlib, json, sys
+module, name = sys.argv[1].split(".")
+handler = getattr(importlib.import_module(module), name)
+http = {"method": "GET", "sourceIp": "203.0.113.7", "protocol": "HTTP/1.1"}
+event = {"version": "2.0", "rawPath": "/", "headers": {"host": "x"}, "requestContext": {"http": http}}
+answer = handler(event, None)
+assert answer["statusCode"] == 200, answer
+assert json.loads(answer["body"]) == {"message": "hello"}
+"""
+
+
+def test_the_shims_examples_answer(tmp_path: Path) -> None:
+    examples = {text.partition("\n")[0].removeprefix("# "): text for _, text in blocks("python")}
+    assert sorted(examples) == sorted(HANDLERS)
+    for file, handler in HANDLERS.items():
+        folder = tmp_path / file
+        folder.mkdir()
+        (folder / file).write_text(examples[file])
+        env = os.environ | {"PYTHONPATH": f"{folder}{os.pathsep}{SHIM}", "LAMBDA_TASK_ROOT": str(folder)}
+        command = [sys.executable, "-B", "-W", "error", "-c", INVOKE, handler]
+        done = subprocess.run(command, env=env, cwd=folder, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+
+
+def test_the_shims_page_names_what_the_shim_reads() -> None:
+    names = r"LAMBDA_WSGI_[A-Z_]+[A-Z]|API_GATEWAY_BASE_PATH|AWS_LWA_REMOVE_BASE_PATH|STRIP_STAGE_PATH"
+    page = set(re.findall(names, (ROOT / "docs/lambda-wsgi.md").read_text()))
+    source = "".join(path.read_text() for path in SHIM.rglob("*.py"))
+    settings = {f"LAMBDA_WSGI_{name.upper()}" for name in PARSERS}
+    assert page == settings | set(re.findall(names, source))

@@ -1,38 +1,171 @@
-"""Lambda WSGI adapter: an HTTP event of Lambda in, a WSGI app called, the answer that the front expects out."""
+"""Lambda WSGI adapter: any WSGI app behind any of Lambda's HTTP fronts.  Standard library only."""
+
+# handler (also main.handler and wsgi_handler.handler)    finds the function's app and serves it
+# LambdaWSGI(app, **settings)                             the same for an app that is given
+# FlaskLambda(__name__, **settings)                       a Flask app that is the handler too
+# handle_request(app, event, context)                     one request, as serverless_wsgi's function of that name
+#
+# Data flows one way: _environ (event -> environ), run (the app is called), _answer (response -> answer).  What not
+# every request needs is imported when it is needed.  Only what users see has docstrings: bytecode holds them too.
 
 from __future__ import annotations
 
-from lambda_wsgi._answer import answer
-from lambda_wsgi._environ import environ
+import sys
 
-__all__ = ["handle_request"]
+from lambda_wsgi._answer import answer
+from lambda_wsgi._environ import environ_of, front_of
+from lambda_wsgi._settings import PARSERS, Settings, preflight
 
 TYPE_CHECKING = False  # typing costs 5 ms of a cold start
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    handler: LambdaWSGI
+    FlaskLambda: type[Any]
+    Response = tuple[str, list[tuple[str, str]], bytes]
 
-def handle_request(app: Any, event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """The answer of the WSGI `app` to `event`, a request of API Gateway (payload 1.0 or 2.0), a function URL or an
-    Application Load Balancer.
 
-    Raises ValueError for an event that is no HTTP request.
+class NotHTTP(ValueError):
+    """The event is no HTTP request, and LAMBDA_WSGI_EVENT_HANDLER names nobody who takes it."""
+
+
+class ErrorStatus(Exception):
+    """The app answered with one of the statuses of `error_status`."""
+
+
+class LambdaWSGI:
+    """A Lambda handler, and still the WSGI `app` for a server.  TypeError and ValueError are for bad settings.
+
+    base_path, strip_stage, cors_origins, cors_methods, cors_headers, cors_credentials, cors_max_age, error_status
+    and debug; each is LAMBDA_WSGI_<NAME> in the environment.
     """
+
+    _prepared = False
+
+    def __init__(self, app: Any, **settings: Any) -> None:
+        self.app = app
+        self.settings = Settings(settings)
+
+    def __call__(self, event: Any, context: Any) -> Any:
+        # The answer to an event, or the WSGI response to an environ.  Raises NotHTTP, what the event handler raises,
+        # and for a status of `error_status` the app's own error or ErrorStatus.
+        if isinstance(event, dict) and "wsgi.version" in event:
+            return self.app(event, context)
+        if not self._prepared:
+            self.prepare()
+        front = front_of(event)
+        if not front:
+            from lambda_wsgi._start import take
+
+            return take(event, context)
+        environ = environ_of(event, context, front, self.settings)
+        made = self.serve(environ, front)
+        if made["statusCode"] in self.settings.error_status:
+            where = f"{environ['REQUEST_METHOD']} {environ['SCRIPT_NAME']}{environ['PATH_INFO']}"
+            raise environ.get("lambda_wsgi.error") or ErrorStatus(f"{where} was answered with {made['statusCode']}")
+        return made
+
+    def prepare(self) -> None:
+        # What is done once, before the first request.
+        self._prepared = True
+        from lambda_wsgi._start import set_level
+
+        set_level()
+        flask = sys.modules.get("flask")
+        if flask and isinstance(self.app, flask.Flask):
+            from lambda_wsgi._errors import make_readable
+
+            make_readable(self.app, self.settings)
+
+    def serve(self, environ: dict[str, Any], front: str) -> dict[str, Any]:
+        # The answer; a failure of the app is one as well.
+        if environ["wsgi.input"] is None:
+            from lambda_wsgi._errors import said
+
+            text = "the body is not the base64 that the event says it is"
+            return answer(front, environ, self.settings, *said("400 Bad Request", text, environ))
+        try:
+            response = preflight(environ, self.settings)
+            if response is None:
+                response = run(self.app, environ)
+            return answer(front, environ, self.settings, *response)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - sys.exit() in a view would end the environment
+            from lambda_wsgi._errors import answered, record
+
+            record(error, environ)
+            return answer(front, environ, self.settings, *answered(error, environ, self.settings))
+
+
+class _FlaskLambda:
+    """A Flask app (`flask run`, any WSGI server) that is the Lambda handler when it is called with event and context.
+
+    Takes what Flask takes, and the settings of LambdaWSGI.
+    """
+
+    wsgi_app: Any  # Flask's
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        settings = {name: kwargs.pop(name) for name in PARSERS if name in kwargs}
+        super().__init__(*args, **kwargs)
+        self.lambda_wsgi = LambdaWSGI(self, **settings)
+
+    def __call__(self, event: Any, context: Any) -> Any:
+        if isinstance(event, dict) and "wsgi.version" in event:
+            return self.wsgi_app(event, context)
+        return self.lambda_wsgi(event, context)
+
+
+def run(app: Any, environ: dict[str, Any]) -> Response:
+    # Status, headers and whole body of the app's response (PEP 3333).  Raises what the app raises.
     started: list[tuple[str, list[tuple[str, str]]]] = []
-    written: list[bytes] = []
+    chunks: list[bytes] = []
 
     def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Callable[[bytes], None]:
-        if started and exc_info is None:
-            raise AssertionError("start_response was called twice without exc_info")  # PEP 3333
+        if exc_info:
+            try:
+                if any(chunks):  # the response has begun, and cannot be taken back
+                    raise exc_info[1].with_traceback(exc_info[2])
+            finally:
+                exc_info = None  # else a circle of references
+        elif started:
+            raise AssertionError("the app called start_response twice without exc_info")
         started[:] = [(status, headers)]
-        return written.append
+        return chunks.append
 
-    body = app(environ(event, context), start_response)
+    body = app(environ, start_response)
     try:
-        chunks = list(body)
+        for chunk in body:
+            if chunk and not started:
+                raise AssertionError("the app gave a body before it called start_response")
+            chunks.append(chunk)
     finally:
         if hasattr(body, "close"):
             body.close()
-    status, headers = started[0]
-    return answer(event, status, headers, b"".join(written + chunks))
+    if not started:
+        raise AssertionError("the app did not call start_response")
+    return *started[0], b"".join(chunks)
+
+
+_last: LambdaWSGI | None = None  # one, so that an app made for each request does not pile up
+
+
+def handle_request(app: Any, event: dict[str, Any], context: Any) -> Any:
+    """The answer of LambdaWSGI(app) to one event."""
+    global _last
+    if _last is None or _last.app is not app:
+        _last = LambdaWSGI(app)
+    return _last(event, context)
+
+
+def __getattr__(name: str) -> Any:
+    # What imports the app, or Flask, does so when it is asked for; the runtime asks for its handler at init.
+    if name == "handler":
+        from lambda_wsgi._start import start
+
+        return globals().setdefault(name, start())
+    if name == "FlaskLambda":
+        from flask import Flask
+
+        return globals().setdefault(name, type(name, (_FlaskLambda, Flask), {}))
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

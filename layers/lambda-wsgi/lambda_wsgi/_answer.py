@@ -1,51 +1,116 @@
-"""A WSGI response -> the dict that the event's front expects."""
+# A WSGI response -> the dict that the event's front accepts.
 
 from __future__ import annotations
 
-from base64 import b64encode
+import sys
+from binascii import b2a_base64
+
+from lambda_wsgi._settings import cors
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from lambda_wsgi._settings import Settings
+
 TEXTUAL = ("application/json", "application/javascript", "application/xml", "application/x-www-form-urlencoded")
+# of one connection, and none of the app's (PEP 3333); a REST API refuses the answer for some of them
+HOP_BY_HOP = {
+    "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "trailers",
+    "transfer-encoding", "upgrade",
+}  # fmt: skip
 
 
-def answer(event: dict[str, Any], status: str, headers: list[tuple[str, str]], body: bytes) -> dict[str, Any]:
-    """Several headers of one name stay several: as `cookies` in payload 2.0, as lists where the event had lists."""
-    found: dict[str, Any] = {"statusCode": int(status.split(" ", 1)[0])}
-    if "http" in event.get("requestContext", {}):
-        cookies = [value for name, value in headers if name.lower() == "set-cookie"]
-        if cookies:
-            found["cookies"] = cookies
-        joined: dict[str, str] = {}
-        for name, value in headers:
-            if name.lower() != "set-cookie":
-                joined[name] = f"{joined[name]},{value}" if name in joined else value
-        found["headers"] = joined
-    elif "multiValueHeaders" in event:
-        lists: dict[str, list[str]] = {}
-        for name, value in headers:
-            lists.setdefault(name, []).append(value)
-        found["multiValueHeaders"] = lists
+class TooLarge(ValueError):
+    """The answer is larger than the front takes."""
+
+
+def answer(
+    front: str, environ: dict[str, Any], settings: Settings, status: str, headers: list[tuple[str, str]], body: bytes
+) -> dict[str, Any]:
+    # Raises ValueError for what HTTP does not allow, and TooLarge.
+    if settings.cors_origins:
+        headers = headers + cors(environ, settings, headers)
+    names: dict[str, str] = {}
+    lists: dict[str, list[str]] = {}
+    for name, value in headers:
+        if not value.isascii():
+            value = _text(value)
+        if "\n" in value or "\r" in value or "\n" in name:
+            raise ValueError(f"a line break in the header {name!r}")
+        key = name.lower()
+        if key in lists:
+            lists[key].append(value)
+        elif key not in HOP_BY_HOP:
+            names[key] = name
+            lists[key] = [value]
+
+    code = int(status[:3])
+    if code < 200:
+        raise ValueError(f"{status!r} is no status of an answer")
+    bodiless, head = code in (204, 304), environ["REQUEST_METHOD"] == "HEAD"
+    length = lists.pop("content-length", None)
+    if not bodiless and not (head and (length or not body)):
+        length = [str(len(body))]
+    if length and not bodiless:
+        lists["content-length"] = length
+        names.setdefault("content-length", "Content-Length")
+    if bodiless or head:
+        body = b""
+
+    made: dict[str, Any] = {"statusCode": code}
+    event = environ["lambda.event"]
+    if front in ("alb", "lattice") and status[4:]:
+        made["statusDescription"] = status
+    if front == "1.0" or "multiValueHeaders" in event:
+        made["multiValueHeaders"] = {names[key]: values for key, values in lists.items()}
     else:
-        found["headers"] = dict(headers)
-    if "elb" in event.get("requestContext", {}):
-        found["statusDescription"] = status
-    text = _text(headers, body)
-    found["body"] = b64encode(body).decode() if text is None else text
-    found["isBase64Encoded"] = text is None
-    return found
+        # VPC Lattice documents the header alone; the list is that of Envoy's filter, whose events it sends
+        cookies = lists.get("set-cookie", ())
+        if cookies and (front == "2.0" or (front == "lattice" and len(cookies) > 1)):
+            made["cookies"] = lists.pop("set-cookie")
+        made["headers"] = plain = {names[key]: ", ".join(values) for key, values in lists.items()}
+        if front == "alb" and len(cookies) > 1:  # they cannot be joined; a name in other letters is another key
+            del plain[names["set-cookie"]]
+            plain.update({_cased(number): value for number, value in enumerate(cookies)})
+    text = _as_text(lists, body) if body else ""
+    made["body"] = b2a_base64(body, newline=False).decode() if text is None else text
+    made["isBase64Encoded"] = text is None
+
+    limit = 1_048_576 if front == "alb" else 6_291_556  # bytes, of the whole answer
+    if len(body) > limit // 8:  # escapes can make it up to six times as long
+        import json
+
+        # as the runtime client writes it
+        size = len(json.dumps(made, ensure_ascii=sys.version_info < (3, 12)).encode())
+        if size > limit:
+            raise TooLarge(f"the answer is {size:,} bytes as JSON, and this front takes {limit:,}")
+    return made
 
 
-def _text(headers: list[tuple[str, str]], body: bytes) -> str | None:
-    """The body as text where its type says that it is text, and it is; None for everything else."""
-    lower = {name.lower(): value for name, value in headers}
-    kind = lower.get("content-type", "").partition(";")[0].strip().lower()
-    textual = kind.startswith("text/") or kind in TEXTUAL or kind.endswith(("+json", "+xml"))
-    if body and (not textual or "content-encoding" in lower):
-        return None
+def _text(value: str) -> str:
+    # A native string (bytes as latin-1) as the text that those bytes are.
     try:
-        return body.decode()
+        return value.encode("latin-1").decode()
+    except UnicodeError:
+        return value
+
+
+def _cased(number: int) -> str:
+    # set-cookie, Set-cookie, sEt-cookie, ...: the bits of `number` are the capitals.
+    letters = [letter.upper() if number >> place & 1 else letter for place, letter in enumerate("setcookie")]
+    return "".join([*letters[:3], "-", *letters[3:]])
+
+
+def _as_text(headers: dict[str, list[str]], body: bytes) -> str | None:
+    # The body where its type is textual, nothing encoded it, and its text as UTF-8 is the same bytes; else None.
+    kind, _, parameters = headers.get("content-type", [""])[0].lower().partition(";")
+    kind = kind.strip()
+    if not (kind.startswith("text/") or kind in TEXTUAL or kind.endswith(("+json", "+xml"))):
+        return None
+    charset = parameters.partition("charset=")[2].partition(";")[0].strip(" \"'")
+    other = charset not in ("", "utf-8", "utf8", "us-ascii", "ascii") and (not body.isascii() or b"\0" in body)
+    try:
+        return None if other or headers.get("content-encoding", ["identity"]) != ["identity"] else body.decode()
     except UnicodeDecodeError:
         return None
