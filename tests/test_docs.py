@@ -105,12 +105,13 @@ assert json.loads(answer["body"]) == {"message": "hello"}
 
 
 def test_the_shims_examples_answer(tmp_path: Path) -> None:
-    examples = {text.partition("\n")[0].removeprefix("# "): text for _, text in blocks("python")}
-    assert sorted(examples) == sorted(HANDLERS)
-    for file, handler in HANDLERS.items():
-        folder = tmp_path / file
-        folder.mkdir()
-        (folder / file).write_text(examples[file])
+    examples = [(page, text.removeprefix("# ").partition(".py")[0] + ".py", text) for page, text in blocks("python")]
+    assert {file for _, file, _ in examples} == set(HANDLERS)
+    for page, file, text in examples:
+        handler = HANDLERS[file]
+        folder = tmp_path / page / file
+        folder.mkdir(parents=True)
+        (folder / file).write_text(text)
         env = os.environ | {"PYTHONPATH": f"{folder}{os.pathsep}{SHIM}", "LAMBDA_TASK_ROOT": str(folder)}
         command = [sys.executable, "-B", "-W", "error", "-c", INVOKE, handler]
         done = subprocess.run(command, env=env, cwd=folder, capture_output=True, text=True, check=False)
