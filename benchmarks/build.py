@@ -8,35 +8,28 @@ contestants, and a ratio is of neighbours, so that a machine which slows down sl
 
 from __future__ import annotations
 
-import argparse
 import shutil
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import command
 import container
-import platformdirs
-import report
 import tools
 import yaml
 from report import Figure, Goal
 from tools import Failure, Python
 
 from layerkit import lock as lockfile
-from layerkit.errors import LayerkitError
 
-HERE = Path(__file__).resolve().parent
-REPOSITORY = HERE.parent
 IMPORTS = "flask, serverless_wsgi"
 LEAST_IMPORTS = 15  # of each side: an import is short, so its noise is large
 SMALL = ("six", "tzdata", "pytz")  # what pandas needs one of, in every version of it
-NOT_COPIED = (".*", "dist", "results", "__pycache__")
 
 Timed = Callable[[], object]
 Prepare = Callable[[Path], Timed]  # an empty folder -> what is timed; the preparing is not
@@ -216,7 +209,7 @@ def cold_import(bench: Bench) -> Iterator[Figure]:
     listed = {opt: sorted(opt.rglob("*")) for opt in seconds}
     for number in range(max(LEAST_IMPORTS, bench.rounds) + 1):
         for opt, taken in seconds.items():
-            second = tools.time_import(bench.python, opt / "python", IMPORTS)
+            second = tools.time_import(bench.python, [opt / "python"], f"import {IMPORTS}")
             if number:
                 taken.append(second)
     for opt, before in listed.items():
@@ -247,59 +240,25 @@ BENCHMARKS: dict[str, Callable[[Bench], Iterator[Figure | str]]] = {  # str: a n
 }
 
 
-def measure(names: Sequence[str], rounds: int, given: Path | None) -> tuple[list[Figure], list[str], dict[str, str]]:
-    """The figures of the named benchmarks, notes on them, and the versions of what was compared."""
-    if not tools.LAYERKIT.exists():
-        raise Failure("layerkit is not installed beside this Python; run it as .venv/bin/python benchmarks/build.py")
+def measure(names: Sequence[str], rounds: int, given: Path | None) -> command.Measured:
+    """The named benchmarks."""
     if not shutil.which("zip"):
         raise Failure("the program zip is not installed")
-    home = Path(platformdirs.user_cache_dir("layerkit-benchmarks"))
-    home.mkdir(parents=True, exist_ok=True)
-    python = tools.find_python(given, home)
     results: list[Figure | str] = []
-    with tempfile.TemporaryDirectory(prefix="work-", dir=home) as name:
-        work = Path(name)
-        project = shutil.copytree(REPOSITORY, work / "project", ignore=shutil.ignore_patterns(*NOT_COPIED))
+    with command.place(given) as place:
+        tools.install_sam(place.python)
         for benchmark in names:
             print(f"measuring: {benchmark} ...", file=sys.stderr)
-            scratch = work / benchmark
+            scratch = place.work / benchmark
             scratch.mkdir()
-            results += BENCHMARKS[benchmark](Bench(work=scratch, project=project, python=python, rounds=rounds))
+            bench = Bench(work=scratch, project=place.project, python=place.python, rounds=rounds)
+            results += BENCHMARKS[benchmark](bench)
             shutil.rmtree(scratch)
+        versions = place.python.versions()
     figures = [one for one in results if isinstance(one, Figure)]
     notes = list(dict.fromkeys(one for one in results if isinstance(one, str)))
-    return figures, notes, python.versions()
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description="Measure layerkit beside sam build and pip install -t.")
-    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="rounds that count (default: 5)")
-    parser.add_argument("--only", action="append", choices=BENCHMARKS, help="this alone; may be given several times")
-    parser.add_argument("--python", type=Path, metavar="PATH", help="the CPython 3.12; default: the newest found")
-    parser.add_argument("--write", action="store_true", help="put the table into both READMEs")
-    options = parser.parse_args()
-    if options.rounds < 1:
-        parser.error("--rounds must be at least 1")
-    if options.write and options.only:
-        parser.error("--write is for a whole run, without --only")
-    try:
-        figures, notes, versions = measure(options.only or [*BENCHMARKS], options.rounds, options.python)
-    except (Failure, LayerkitError) as error:
-        print(f"error: {str(error).splitlines()[0]}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
-    now = datetime.now(tz=UTC)
-    result = report.table(figures, notes, options.rounds, versions, now)
-    print(result)
-    file = report.write_json(HERE / "results", figures, notes, options.rounds, versions, now)
-    print(f"raw numbers: {file.relative_to(REPOSITORY)}", file=sys.stderr)
-    if options.write:
-        for readme in (HERE / "README.md", REPOSITORY / "README.md"):
-            report.rewrite(readme, result)
-    return 0
+    return figures, notes, versions
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command.main("Measure layerkit beside sam build and pip install -t.", BENCHMARKS, measure))

@@ -6,13 +6,14 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from layerkit import __version__, bytecode, config
+from layerkit import __version__, bytecode, config, uv
 from layerkit import lock as lockfile
 
 MINOR = "3.12"
@@ -48,7 +49,8 @@ class Python:
     def environment(self) -> dict[str, str]:
         """For every program alike: this Python comes first, nothing of the caller's Python settings goes in."""
         env = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "VIRTUAL_ENV"))}
-        env["PATH"] = os.pathsep.join([str(self.peers / "bin"), env.get("PATH", os.defpath)])
+        first = [str(self.peers / "bin"), str(self.executable.parent)]
+        env["PATH"] = os.pathsep.join([*first, env.get("PATH", os.defpath)])
         # the builder without a container, where none is asked for
         return env | {"SAM_CLI_TELEMETRY": "0", "LAYERKIT_BUILDER": "wheels"}
 
@@ -87,7 +89,7 @@ def run(*command: str | Path, cwd: Path | None = None, env: Mapping[str, str] | 
 
 
 def find_python(given: Path | None, home: Path) -> Python:
-    """CPython 3.12, with the peers installed below `home`.  Raises Failure when there is none."""
+    """CPython 3.12, and a folder below `home` for the peers.  Raises Failure when there is none."""
     found = [(one.executable, one.release) for one in bytecode.find(MINOR, home) if one.executable]
     if given:
         release = run(given, "-I", "-S", "-c", "import sys; print('%d.%d.%d' % sys.version_info[:3])").strip()
@@ -96,14 +98,34 @@ def find_python(given: Path | None, home: Path) -> Python:
         where = f" at {given}" if given else ""
         raise Failure(f"there is no CPython {MINOR}{where}; to have one: uv python install {MINOR}")
     executable, release = found[0]
-    python = Python(executable=executable, release=release, peers=home / f"peers-{release}")
-    if not (python.peers / "bin/sam").exists():
-        print("installing aws-sam-cli, once ...", file=sys.stderr)
-        run(executable, "-m", "venv", "--clear", python.peers)
-        pip = partial(run, python.peers / "bin/python", "-m", "pip", "install", "--quiet", "--upgrade")
-        pip("pip")  # the one that came with CPython may be years old
-        pip("aws-sam-cli")
-    return python
+    return Python(executable=executable, release=release, peers=home / f"peers-{release}")
+
+
+def install_sam(python: Python) -> None:
+    """The newest, once."""
+    if (python.peers / "bin/sam").exists():
+        return
+    print("installing aws-sam-cli, once ...", file=sys.stderr)
+    run(python.executable, "-m", "venv", "--clear", python.peers)
+    pip = partial(run, python.peers / "bin/python", "-m", "pip", "install", "--quiet", "--upgrade")
+    pip("pip")  # the one that came with CPython may be years old
+    pip("aws-sam-cli")
+
+
+def install_adapter(python: Python, folder: Path, *requirements: str) -> None:
+    """The newest distributions and all that they need, once, with the bytecode that layerkit's layers have."""
+    if folder.exists():
+        return
+    print(f"installing {', '.join(requirements)}, once ...", file=sys.stderr)
+    with tempfile.TemporaryDirectory(prefix="making-", dir=folder.parent) as name:
+        made = Path(name) / "python"
+        uv.run(
+            ["pip", "install", "--python", str(python.executable), "--target", str(made), *requirements],
+            cwd=made.parent,
+        )
+        compiling = ("-m", "compileall", "-q", "-f", "--invalidation-mode", "unchecked-hash", made)
+        run(python.executable, *compiling, env=python.environment())
+        made.rename(folder)
 
 
 def layers(project: Path) -> list[Layer]:
@@ -148,11 +170,15 @@ def sam_zips(project: Path, folder: Path) -> list[Path]:
     for layer in layers(project):
         content = folder / "built" / layer.id
         if layer.requirements:
-            zips.append(folder / f"{layer.key}.zip")
-            with zipfile.ZipFile(zips[-1], "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
-                for path in sorted(path for path in content.rglob("*") if path.is_file()):
-                    archive.write(path, path.relative_to(content))
+            zips.append(zip_folder(content, folder / f"{layer.key}.zip"))
     return zips
+
+
+def zip_folder(content: Path, file: Path, level: int = 6) -> Path:
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=level) as archive:
+        for path in sorted(path for path in content.rglob("*") if path.is_file()):
+            archive.write(path, path.relative_to(content))
+    return file
 
 
 def pip_and_zip(project: Path, folder: Path, python: Python) -> None:
@@ -194,15 +220,22 @@ def obey_modes() -> None:
         ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, 0, 0, 0)
 
 
-def time_import(python: Python, folder: Path, modules: str) -> float:
-    """Seconds of `import modules` in a new process that has `folder` and the standard library alone."""
+def time_import(
+    python: Python,
+    folders: Sequence[Path],
+    statement: str,
+    *,
+    before: str = "pass",
+    env: Mapping[str, str] | None = None,
+) -> float:
+    """Seconds of `statement`, after `before`, in a new process that has `folders` and the standard library alone."""
     code = (
-        "import sys, time; sys.path.insert(0, sys.argv[1]); start = time.perf_counter(); "
-        f"import {modules}; print(time.perf_counter() - start)"
+        f"import sys, time; sys.path[:0] = sys.argv[1:]; {before}; start = time.perf_counter(); "
+        f"{statement}; print(time.perf_counter() - start)"
     )
     # -I: no PYTHON* variable is heard, so Python does try to write the bytecode that is missing, as in Lambda
-    command = (python.executable, "-I", "-S", "-c", code, folder)
-    done = subprocess.run(command, capture_output=True, text=True, check=False, preexec_fn=obey_modes)
+    command: list[str | Path] = [python.executable, "-I", "-S", "-c", code, *folders]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, preexec_fn=obey_modes)
     if done.returncode:
-        raise Failure(f"import {modules} failed: {done.stderr.strip().splitlines()[-1]}")
+        raise Failure(f"{statement} failed: {done.stderr.strip().splitlines()[-1]}")
     return float(done.stdout)
