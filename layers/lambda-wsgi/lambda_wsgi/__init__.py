@@ -61,9 +61,12 @@ class LambdaWSGI:
             return take(event, context)
         environ = environ_of(event, context, front, self.settings)
         made = self.serve(environ, front)
+        errors = environ["lambda_wsgi.errors"]
         if made["statusCode"] in self.settings.error_status:
-            where = f"{environ['REQUEST_METHOD']} {environ['SCRIPT_NAME']}{environ['PATH_INFO']}"
-            raise environ.get("lambda_wsgi.error") or ErrorStatus(f"{where} was answered with {made['statusCode']}")
+            from lambda_wsgi._errors import where
+
+            raise errors.pop() if errors else ErrorStatus(f"{where(environ)} was answered with {made['statusCode']}")
+        errors.clear()  # they refer to this environ
         return made
 
     def prepare(self) -> None:
@@ -76,7 +79,7 @@ class LambdaWSGI:
         if flask and isinstance(self.app, flask.Flask):
             from lambda_wsgi._errors import make_readable
 
-            make_readable(self.app, self.settings)
+            make_readable(self.app)
 
     def serve(self, environ: dict[str, Any], front: str) -> dict[str, Any]:
         # The answer; a failure of the app is one as well.
@@ -88,13 +91,15 @@ class LambdaWSGI:
         try:
             response = preflight(environ, self.settings)
             if response is None:
-                response = run(self.app, environ)
+                response = run(self.app, environ.copy())  # the app may change what is needed here
             return answer(front, environ, self.settings, *response)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - sys.exit() in a view would end the environment
+        except BaseException as error:  # sys.exit() in a view would end the environment
+            if not isinstance(error, Exception) and type(error).__name__ not in ("SystemExit", "CancelledError"):
+                raise
             from lambda_wsgi._errors import answered, record
 
             record(error, environ)
-            return answer(front, environ, self.settings, *answered(error, environ, self.settings))
+            return answer(front, environ, self.settings, *answered(error, environ))
 
 
 class _FlaskLambda:
@@ -153,9 +158,10 @@ _last: LambdaWSGI | None = None  # one, so that an app made for each request doe
 def handle_request(app: Any, event: dict[str, Any], context: Any) -> Any:
     """The answer of LambdaWSGI(app) to one event."""
     global _last
-    if _last is None or _last.app is not app:
-        _last = LambdaWSGI(app)
-    return _last(event, context)
+    last = _last
+    if last is None or last.app is not app:
+        _last = last = LambdaWSGI(app)
+    return last(event, context)
 
 
 def __getattr__(name: str) -> Any:

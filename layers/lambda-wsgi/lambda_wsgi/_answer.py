@@ -36,7 +36,8 @@ def answer(
     for name, value in headers:
         if not value.isascii():
             value = _text(value)
-        if "\n" in value or "\r" in value or "\n" in name:
+        line = name + value
+        if "\n" in line or "\r" in line or "\0" in line:
             raise ValueError(f"a line break in the header {name!r}")
         key = name.lower()
         if key in lists:
@@ -45,9 +46,9 @@ def answer(
             names[key] = name
             lists[key] = [value]
 
-    code = int(status[:3])
-    if code < 200:
+    if not (status.isprintable() and status[:3].isdigit() and status[3:4] in ("", " ") and status >= "200"):
         raise ValueError(f"{status!r} is no status of an answer")
+    code = int(status[:3])
     bodiless, head = code in (204, 304), environ["REQUEST_METHOD"] == "HEAD"
     length = lists.pop("content-length", None)
     if not bodiless and not (head and (length or not body)):
@@ -61,7 +62,7 @@ def answer(
     made: dict[str, Any] = {"statusCode": code}
     event = environ["lambda.event"]
     if front in ("alb", "lattice") and status[4:]:
-        made["statusDescription"] = status
+        made["statusDescription"] = _text(status)
     if front == "1.0" or "multiValueHeaders" in event:
         made["multiValueHeaders"] = {names[key]: values for key, values in lists.items()}
     else:
@@ -93,7 +94,7 @@ def _text(value: str) -> str:
     try:
         return value.encode("latin-1").decode()
     except UnicodeError:
-        return value
+        return value.encode("utf-8", "replace").decode()  # half a surrogate pair would end the runtime client
 
 
 def _cased(number: int) -> str:

@@ -24,6 +24,13 @@ KEYS = {
     "transfer-encoding": "",
     "user_agent": "HTTP_USER_AGENT",
 }
+BASE: Event = {
+    "wsgi.version": (1, 0),
+    "wsgi.input_terminated": True,  # it ends where the body does
+    "wsgi.multithread": False,
+    "wsgi.multiprocess": False,
+    "wsgi.run_once": False,
+}
 
 
 def front_of(event: Any) -> str:
@@ -74,7 +81,7 @@ def environ_of(event: Event, context: Any, front: str, settings: Settings) -> Ev
     elif hidden:
         script = base
 
-    environ: Event = {}
+    environ = BASE.copy()
     for name, value in (event.get("multiValueHeaders") or event.get("headers") or {}).items():
         key = KEYS.get(name)
         if key is None:
@@ -110,31 +117,24 @@ def environ_of(event: Event, context: Any, front: str, settings: Settings) -> Ev
     if trace := os.environ.get("_X_AMZN_TRACE_ID"):  # the runtime sets it for each request
         environ["lambda.trace_id"] = trace
         environ.setdefault("HTTP_X_AMZN_TRACE_ID", trace)
-    environ |= {
-        "REQUEST_METHOD": method,
-        "SCRIPT_NAME": script,
-        "PATH_INFO": path or "/",
-        "QUERY_STRING": query,
-        "REMOTE_ADDR": address,
-        "SERVER_NAME": server,
-        "SERVER_PORT": port if port.isdigit() else "80" if scheme == "http" else "443",
-        "SERVER_PROTOCOL": protocol or "HTTP/1.1",
-        "CONTENT_LENGTH": str(len(data or b"")),
-        "wsgi.version": (1, 0),
-        "wsgi.url_scheme": scheme,
-        "wsgi.input": None if data is None else BytesIO(data),
-        "wsgi.input_terminated": True,  # it ends where the body does
-        "wsgi.errors": sys.stderr,
-        "wsgi.multithread": False,
-        "wsgi.multiprocess": False,
-        "wsgi.run_once": False,
-        "lambda.event": event,
-        "lambda.context": context,
-        "lambda.request_id": getattr(context, "aws_request_id", None) or request.get("requestId"),
-        "serverless.event": event,
-        "serverless.context": context,
-        "serverless.authorizer": authorizer,
-    }
+    environ["REQUEST_METHOD"] = method
+    environ["SCRIPT_NAME"] = script
+    environ["PATH_INFO"] = path or "/"
+    environ["QUERY_STRING"] = query
+    environ["REMOTE_ADDR"] = address
+    environ["SERVER_NAME"] = server
+    environ["SERVER_PORT"] = port if port.isdigit() else "80" if scheme == "http" else "443"
+    environ["SERVER_PROTOCOL"] = protocol or "HTTP/1.1"
+    environ["CONTENT_LENGTH"] = str(len(data or b""))
+    environ["wsgi.url_scheme"] = scheme
+    environ["wsgi.input"] = None if data is None else BytesIO(data)
+    environ["wsgi.errors"] = sys.stderr
+    environ["lambda.event"] = environ["serverless.event"] = event
+    environ["lambda.context"] = environ["serverless.context"] = context
+    environ["lambda.request_id"] = getattr(context, "aws_request_id", None) or request.get("requestId")
+    environ["lambda_wsgi.debug"] = settings.debug
+    environ["lambda_wsgi.errors"] = []
+    environ["serverless.authorizer"] = authorizer
     return environ
 
 

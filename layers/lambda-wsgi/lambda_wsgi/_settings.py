@@ -6,7 +6,6 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection
     from typing import Any
 
     Headers = list[tuple[str, str]]
@@ -33,19 +32,34 @@ def _seconds(value: Any) -> str:
     return "" if value is None else str(int(value))
 
 
-def _statuses(value: Any) -> Collection[int]:
+def _methods(value: Any) -> list[str]:
+    return [word.upper() for word in _words(value)]  # browsers compare them letter by letter
+
+
+def _origins(value: Any) -> set[str]:
+    origins = {origin.rstrip("/").lower() for origin in _words(value)}
+    if any("://" not in origin or "*" in origin for origin in origins - {"*", "null"}):
+        raise ValueError  # no browser sends that
+    return origins
+
+
+def _statuses(value: Any) -> set[int]:
     if not isinstance(value, str | int):
-        return frozenset(value or ())
+        return {int(one) for one in value or ()}
     found: set[int] = set()
     for part in _words(str(value)):  # 500-599 or 500,502-504
-        first, _, last = part.partition("-")
-        found.update(range(int(first), int(last or first) + 1))
+        first, dash, last = part.partition("-")
+        span = range(int(first), int(last if dash else first) + 1)
+        if not span:
+            raise ValueError
+        found.update(span)
     return found
 
 
 PARSERS = {
-    "base_path": _path, "strip_stage": _truth, "cors_origins": _words, "cors_methods": _words, "cors_headers": _words,
-    "cors_credentials": _truth, "cors_max_age": _seconds, "error_status": _statuses, "debug": _truth,
+    "base_path": _path, "strip_stage": _truth, "cors_origins": _origins, "cors_methods": _methods,
+    "cors_headers": _words, "cors_credentials": _truth, "cors_max_age": _seconds, "error_status": _statuses,
+    "debug": _truth,
 }  # fmt: skip
 ALIASES = {  # of serverless-wsgi and of the AWS Lambda Web Adapter
     "base_path": ("API_GATEWAY_BASE_PATH", "AWS_LWA_REMOVE_BASE_PATH"),
@@ -61,7 +75,7 @@ class Settings:
     cors_headers: list[str]
     cors_credentials: bool
     cors_max_age: str
-    error_status: Collection[int]
+    error_status: set[int]
     debug: bool
 
     def __init__(self, given: dict[str, Any]) -> None:
@@ -69,14 +83,13 @@ class Settings:
             value = given.pop(name, None)
             variable = f"LAMBDA_WSGI_{name.upper()}"
             for known in (variable, *ALIASES.get(name, ())):
-                value = os.environ.get(known) if value is None else value
+                value = os.environ.get(known) or None if value is None else value
             try:
                 setattr(self, name, parse(value))
             except ValueError:
                 raise ValueError(f"{name} ({variable}) cannot be {value!r}") from None
         if given:
             raise TypeError(f"no setting is called {', '.join(given)}; there are {', '.join(PARSERS)}")
-        self.cors_origins = {origin.rstrip("/").lower() for origin in self.cors_origins}
         if "*" in self.cors_origins and self.cors_credentials:
             raise ValueError("cors_credentials need origins with names: with * every site could act as the visitor")
 
@@ -105,13 +118,13 @@ def cors(environ: dict[str, Any], settings: Settings, headers: Headers) -> Heade
     # What CORS adds to an answer's headers; what the app has set itself stays as it is.
     own = {name.lower(): value for name, value in headers}
     more = []
-    origin = "*" if "*" in settings.cors_origins else environ.get("HTTP_ORIGIN", "")
+    everybody = "*" in settings.cors_origins
+    origin = "*" if everybody else environ.get("HTTP_ORIGIN", "")
     if "access-control-allow-origin" not in own and origin.lower() in settings.cors_origins:
         more.append(("Access-Control-Allow-Origin", origin))
-        if settings.cors_credentials:
+        if settings.cors_credentials and "access-control-allow-credentials" not in own:
             more.append(("Access-Control-Allow-Credentials", "true"))
-    if (
-        origin != "*" and "origin" not in own.get("vary", "").lower()
-    ):  # also where nothing is allowed: a cache must not keep that for the others
+    # also where nothing is allowed: a cache must not keep that for the others
+    if not everybody and "origin" not in own.get("vary", "").lower():
         more.append(("Vary", "Origin"))
     return more

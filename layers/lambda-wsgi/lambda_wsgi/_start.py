@@ -13,11 +13,11 @@ from lambda_wsgi._environ import environ_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 MODULES = ("routes", "app", "application", "wsgi", "main", "server", "api", "lambda_function")
 ATTRIBUTES = ("app", "application", "wsgi_app", "api", "routes", "create_app", "make_app")
-VARARGS, COROUTINE = 0x04, 0x80  # of inspect, which costs 8 ms
 KINDS = {  # a key that only an event of the kind has
     "methodArn": "an API Gateway authorizer", "routeArn": "an API Gateway authorizer", "detail-type": "EventBridge",
     "triggerSource": "Cognito", "awslogs": "CloudWatch Logs", "StackId": "CloudFormation",
@@ -29,19 +29,23 @@ class AppNotFound(LookupError):
     """Nothing that was tried is a WSGI app."""
 
 
+def root() -> str:
+    return os.environ.get("LAMBDA_TASK_ROOT") or os.getcwd()
+
+
 def start() -> LambdaWSGI:
     # The handler of the function's app.  Raises StartFailed for whatever goes wrong.
-    root = os.environ.get("LAMBDA_TASK_ROOT") or os.getcwd()
-    if root not in sys.path:
-        sys.path.insert(0, root)
-    try:
+    if root() not in sys.path:
+        sys.path.insert(0, root())
+
+    def made() -> LambdaWSGI:
         set_level()  # before the app's modules log
-        app = find_app(root)
+        app = find_app()
         own = getattr(app, "lambda_wsgi", app)  # FlaskLambda's
         handler = own if isinstance(own, LambdaWSGI) else LambdaWSGI(app)
         handler.prepare()
-        if spec := os.environ.get("LAMBDA_WSGI_EVENT_HANDLER"):
-            named(spec)
+        if os.environ.get("LAMBDA_WSGI_EVENT_HANDLER"):
+            second_door()
         if request := os.environ.get("LAMBDA_WSGI_PRIME"):  # "GET /path"
             # what only a request imports or fills is there before the first real one
             method, _, path = request.strip().rpartition(" ")
@@ -53,26 +57,44 @@ def start() -> LambdaWSGI:
             from snapshot_restore_py import register_after_restore
 
             register_after_restore(random.seed)  # or each copy of the snapshot draws the same numbers
+        return handler
+
+    return told(made)  # type: ignore[no-any-return]
+
+
+def told(step: Callable[[], Any]) -> Any:
+    try:
+        return step()
     except (Exception, SystemExit) as error:  # noqa: BLE001 - all of it is told
         from lambda_wsgi._errors import start_failed
 
-        raise start_failed(error, root) from None
-    return handler
+        raise start_failed(error, root()) from None
 
 
 def set_level() -> None:
     # The runtime leaves the root logger at WARNING unless told otherwise, and app.logger.info() goes nowhere.
-    name = os.environ.get("LAMBDA_WSGI_LOG_LEVEL") or os.environ.get("AWS_LAMBDA_LOG_LEVEL") or "INFO"
-    logging.getLogger().setLevel("DEBUG" if name == "TRACE" else name.upper())
+    # A level that the app has set itself stays.
+    log, name = logging.getLogger(), os.environ.get("LAMBDA_WSGI_LOG_LEVEL", "").upper()
+    if name or log.level == logging.WARNING:
+        name = name or os.environ.get("AWS_LAMBDA_LOG_LEVEL", "").upper() or "INFO"
+        log.setLevel("DEBUG" if name == "TRACE" else name)
+    for handler in log.handlers:  # Django's records have the request, and the runtime would write it with its query
+        handler.addFilter(without_request)
 
 
-def find_app(root: str) -> Any:
+def without_request(record: Any) -> bool:
+    record.__dict__.pop("request", None)
+    return True
+
+
+def find_app() -> Any:
     # Raises AppNotFound with all that was tried, and what the import of the function's modules raises.
-    if spec := os.environ.get("LAMBDA_WSGI_APP") or os.environ.get("FLASK_APP"):
-        app = app_of(named(spec), spec)
-        if isinstance(app, str):
-            raise AppNotFound(app)
-        return app
+    for variable in ("LAMBDA_WSGI_APP", "FLASK_APP"):
+        if spec := os.environ.get(variable):
+            app = app_of(named(variable), spec)
+            if isinstance(app, str):
+                raise AppNotFound(app)
+            return app
     if os.environ.get("DJANGO_SETTINGS_MODULE"):
         from django.conf import settings
         from django.core.wsgi import get_wsgi_application
@@ -82,65 +104,85 @@ def find_app(root: str) -> Any:
     tried = ["LAMBDA_WSGI_APP, FLASK_APP and DJANGO_SETTINGS_MODULE are not set"]
     for name in MODULES:
         app = f"no {name}.py"
-        if os.path.isfile(f"{root}/{name}.py") or os.path.isfile(f"{root}/{name}/__init__.py"):
+        if any(os.path.isfile(f"{root()}/{name}{end}") for end in (".py", "/__init__.py")):
             app = app_of(import_module(name), name)
         if not isinstance(app, str):
             return app
         tried.append(app)
-    hint = "DJANGO_SETTINGS_MODULE" if os.path.isfile(f"{root}/manage.py") else "LAMBDA_WSGI_APP=module:app"
-    raise AppNotFound(f"no WSGI app in {root} ({'; '.join(tried)}): set {hint}")
+    hint = "DJANGO_SETTINGS_MODULE" if os.path.isfile(f"{root()}/manage.py") else "LAMBDA_WSGI_APP=module:app"
+    raise AppNotFound(f"no WSGI app in {root()} ({'; '.join(tried)}): set {hint}")
 
 
-def named(spec: str) -> Any:
+def named(variable: str) -> Any:
     # What `module:attribute`, `module:factory()` or `module` is; the module may be a path, as in FLASK_APP.
-    path, _, expression = spec.strip().partition(":")
-    folder, _, name = path.removesuffix(".py").rpartition("/")
-    if folder and not os.path.isfile(f"{folder}/__init__.py"):
-        sys.path.insert(0, os.path.abspath(folder))
-    elif folder:
-        name = f"{folder}/{name}".replace("/", ".")
+    name, _, expression = os.environ[variable].strip().partition(":")
+    name = name.removesuffix(".py")
+    if "/" in name:
+        folder, name = os.path.split(os.path.join(root(), name))
+        while os.path.isfile(f"{folder}/__init__.py"):
+            folder, package = os.path.split(folder)
+            name = f"{package}.{name}"
+        if folder not in sys.path:
+            sys.path.insert(0, folder)
     found: Any = import_module(name)
-    dotted, call, arguments = expression.partition("(")
-    for part in filter(None, dotted.split(".")):
-        found = getattr(found, part)
-    if not call:
-        return found
-    from ast import literal_eval
+    if expression:
+        import ast
 
-    return found(*literal_eval(f"[{arguments.strip().removesuffix(')')}]"))
+        call = ast.parse(expression.strip(), mode="eval").body
+        dotted = ast.unparse(call.func if isinstance(call, ast.Call) else call)
+        for part in dotted.split("."):
+            found = getattr(found, part)
+        if isinstance(call, ast.Call):
+            keywords = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in call.keywords}
+            return found(*map(ast.literal_eval, call.args), **keywords)
+    return found
 
 
 def app_of(found: Any, where: str) -> Any:
     # The WSGI app that was found, or a str that says why it is none.  A factory is called, a Blueprint is put into an
     # app of its own, a module is looked through.
-    if isinstance(found, type(os)):
-        tried = []
-        for name in ATTRIBUTES:
-            if hasattr(found, name) and not isinstance(getattr(found, name), type(os)):
-                app = app_of(getattr(found, name), f"{where}:{name}")
-                if not isinstance(app, str):
-                    return app
-                tried.append(app)
-        return "; ".join(tried) or f"{where} has none of {', '.join(ATTRIBUTES)}"
-    function = found
-    while hasattr(function, "__wrapped__"):
-        function = function.__wrapped__
-    if isinstance(function, type(app_of)) and not function.__code__.co_flags & VARARGS:
-        code = function.__code__
-        needed = code.co_argcount - len(function.__defaults__ or ())
-        if needed == 0:
-            found = found()
-        elif needed != 2:
-            return f"{where} takes {needed} arguments"
     flask = sys.modules.get("flask")
-    if flask and isinstance(found, flask.Blueprint):
-        app = flask.Flask(found.import_name)
-        app.register_blueprint(found)
-        return app
-    if not callable(found):
-        return f"{where} is no WSGI app, but {type(found).__name__}"
-    called = getattr(found, "__code__", None) or getattr(type(found).__call__, "__code__", None)
-    return f"{where} is an ASGI app, and this is for WSGI" if called and called.co_flags & COROUTINE else found
+    try:
+        if isinstance(found, type(os)):
+            flasks = [name for name, value in vars(found).items() if flask and issubclass(type(value), flask.Flask)]
+            tried = []
+            for name in (*ATTRIBUTES, *flasks):
+                if hasattr(found, name) and not isinstance(getattr(found, name), type(os)):
+                    app = app_of(getattr(found, name), f"{where}:{name}")
+                    if not isinstance(app, str):
+                        return app
+                    tried.append(app)
+            return "; ".join(tried) or f"{where} has none of {', '.join(ATTRIBUTES)}"
+        if flask and isinstance(found, flask.Blueprint):
+            app = flask.Flask(found.import_name)
+            app.register_blueprint(found)
+            return app
+        if flask and isinstance(found, flask.Flask):
+            return found
+        import inspect
+
+        if not callable(found):
+            return f"{where} is no WSGI app, but {type(found).__name__}"
+        if inspect.iscoroutinefunction(found) or inspect.iscoroutinefunction(type(found).__call__):
+            return f"{where} is an ASGI app, and this is for WSGI"
+        parameters = inspect.signature(found).parameters.values()
+    except (TypeError, ValueError, RuntimeError) as error:
+        return f"{where} does not say what it is: {error}"
+    needed = [one for one in parameters if one.default is one.empty and one.kind != one.VAR_KEYWORD]
+    if not needed:
+        return app_of(found(), f"{where}()")
+    return (
+        found
+        if len(needed) == 2 or needed[-1].kind == needed[0].VAR_POSITIONAL
+        else f"{where} takes {len(needed)} arguments"
+    )
+
+
+def second_door() -> Callable[[Any, Any], Any]:
+    handler = named("LAMBDA_WSGI_EVENT_HANDLER")
+    if not callable(handler):
+        raise TypeError(f"{handler!r} is no function of event and context")
+    return handler  # type: ignore[no-any-return]
 
 
 def take(event: Any, context: Any) -> Any:
@@ -154,6 +196,6 @@ def take(event: Any, context: Any) -> Any:
         source = record.get("eventSource") or record.get("EventSource")  # as SNS writes it
         source = source or next((kind for key, kind in KINDS.items() if key in event), None)
         kind = f"an event of {source}" if source else f"a direct invocation with {', '.join(map(str, event))}"
-    if spec := os.environ.get("LAMBDA_WSGI_EVENT_HANDLER"):
-        return named(spec)(event, context)
+    if os.environ.get("LAMBDA_WSGI_EVENT_HANDLER"):
+        return told(second_door)(event, context)
     raise NotHTTP(f"{kind} is no HTTP request: set LAMBDA_WSGI_EVENT_HANDLER=module:function to what takes it")
