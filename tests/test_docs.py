@@ -17,7 +17,7 @@ from conftest import ROOT
 SHIM = ROOT / "layers/lambda-wsgi"
 sys.path.insert(0, str(SHIM))
 
-from lambda_wsgi._settings import PARSERS
+from lambda_wsgi import PARSERS
 from layerkit import config
 from layerkit.cli import cli
 from layerkit.model import Interpreter

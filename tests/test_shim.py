@@ -46,11 +46,6 @@ API = HttpApi2()
 SECRET = "s3cret"
 
 
-def defect(reason: str) -> pytest.MarkDecorator:
-    """What the shim does not do yet; strict, so that the mark goes when it does."""
-    return pytest.mark.xfail(reason=reason, strict=True)
-
-
 @pytest.fixture(autouse=True)
 def _surroundings_of_a_function(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No setting of this machine; the root logger's level, which the shim sets, is put back."""
@@ -253,6 +248,14 @@ def test_a_variable_that_is_empty_is_as_good_as_none(name: str, monkeypatch: pyt
     assert seen(LambdaWSGI(echo), "/x")["PATH_INFO"] == "/x"
 
 
+def test_a_level_that_cannot_be_meant_is_told_at_each_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAMBDA_WSGI_LOG_LEVEL", "LOUD")
+    handler = LambdaWSGI(echo)
+    for _ in range(2):
+        with pytest.raises((RuntimeError, ValueError), match="LOUD"):
+            ask(handler)
+
+
 # -- FlaskLambda
 
 
@@ -424,12 +427,14 @@ def test_what_looks_like_a_warm_up_is_none(event: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("name", ["jobs:gone", "gone:take", "jobs:number", "jobs"])
-def test_a_second_door_that_is_not_there_is_told_at_each_event(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_door_that_is_not_there_is_an_error_at_each_event(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     jobs(monkeypatch, name)
     sys.modules["jobs"].number = 7  # type: ignore[attr-defined]
     handler = LambdaWSGI(echo)
     for _ in range(2):
-        with pytest.raises(Exception, match=r"LAMBDA_WSGI_EVENT_HANDLER=(jobs|gone)"):
+        with pytest.raises(Exception, match=r"gone|no function"):
             handler({"a": 1}, CONTEXT)
 
 

@@ -551,12 +551,20 @@ def test_nothing_secret_is_in_a_log(
     assert caplog.text or raised or "by" in name  # Flask's own answers are no failures
 
 
+def test_what_the_app_logs_of_its_own_is_left_as_it_is(caplog: pytest.LogCaptureFixture) -> None:
+    """Django's records have the request object, and the runtime would write it; a word is no such thing."""
+    app = Flask("shop")
+    app.add_url_rule(
+        "/", view_func=lambda: logging.getLogger("shop").info("seen", extra={"request": "r-1"}) or "fine"
+    )
+    assert ask(LambdaWSGI(app)).body == b"fine"
+    assert [vars(record).get("request") for record in caplog.records] == ["r-1"]
+
+
 LINES = ["%0A", "%0D%0A", "%0d", "%E2%80%A8", "%C2%85", "%1B[2K", "%00"]
 
 
-@pytest.mark.parametrize(
-    "raised", [False, True]
-)
+@pytest.mark.parametrize("raised", [False, True])
 @pytest.mark.parametrize("line", LINES)
 @pytest.mark.parametrize("front", [gateways.RestApi(), API, ALB], ids=lambda front: front.name)
 def test_a_path_cannot_write_lines_into_the_log(
@@ -821,7 +829,7 @@ def test_the_apps_own_credentials_are_not_said_twice() -> None:
 
 
 @pytest.mark.parametrize("front", FRONTS, ids=lambda front: front.name)
-@pytest.mark.parametrize("own", ["Accept-Encoding", "accept-encoding, Cookie", "*"])
+@pytest.mark.parametrize("own", ["Accept-Encoding", "accept-encoding, Cookie", "*", "X-Origin"])
 def test_what_the_app_says_of_vary_stays(own: str, front: Front) -> None:
     handler = LambdaWSGI(answering("200 OK", ("Vary", own)), cors_origins=ORIGIN)
     response = ask(handler, "GET", "/", ("Origin", ORIGIN), front=front)

@@ -22,8 +22,8 @@ from layerkit.files import write_atomically
 from layerkit.model import Interpreter
 
 PREFIX = "/opt/python/"  # where Lambda unpacks a layer's python/ folder
-# No columns of each instruction (3.11 and later): tracebacks lose their carets below lines of layers, not the lines, and
-# bytecode a fifth of its compressed size.  A function's own modules are compiled in Lambda, with columns.
+# No columns of each instruction (3.11 and later): tracebacks lose the carets under a layer's lines, not the lines,
+# and bytecode a fifth of its compressed size.  A function's own modules are compiled in Lambda, with columns.
 FLAGS = ("-X", "no_debug_ranges", "-S", "-s", "-B", "-W", "ignore")
 CHUNK = 32  # modules to a fork: large enough to hide its cost, small enough to share between cores
 Chunks = Sequence[Sequence[tuple[str, str, str]]]  # of (source file, name in tracebacks, .pyc to write)

@@ -1,20 +1,16 @@
 """Lambda WSGI adapter: any WSGI app behind any of Lambda's HTTP fronts.  Standard library only."""
 
-# handler (also main.handler and wsgi_handler.handler)    finds the function's app and serves it
-# LambdaWSGI(app, **settings)                             the same for an app that is given
-# FlaskLambda(__name__, **settings)                       a Flask app that is the handler too
-# handle_request(app, event, context)                     one request, as serverless_wsgi's function of that name
-#
-# Data flows one way: _environ (event -> environ), run (the app is called), _answer (response -> answer).  What not
-# every request needs is imported when it is needed.  Only what users see has docstrings: bytecode holds them too.
+# An event's way: _environ, run, _answer.  The rest is imported when it is needed, and only what users see has
+# docstrings: a cold start pays for both.
 
 from __future__ import annotations
 
+import os
 import sys
+from types import SimpleNamespace
 
-from lambda_wsgi._answer import answer
+from lambda_wsgi._answer import answer, preflight
 from lambda_wsgi._environ import environ_of, front_of
-from lambda_wsgi._settings import PARSERS, Settings, preflight
 
 TYPE_CHECKING = False  # typing costs 5 ms of a cold start
 if TYPE_CHECKING:
@@ -24,6 +20,75 @@ if TYPE_CHECKING:
     handler: LambdaWSGI
     FlaskLambda: type[Any]
     Response = tuple[str, list[tuple[str, str]], bytes]
+
+
+NO, YES = ("", "0", "false", "f", "no", "n", "off"), ("1", "true", "t", "yes", "y", "on")
+
+
+def _truth(value: Any) -> bool:
+    return bool((NO + YES).index(str(value or "").strip().lower()) >= len(NO))
+
+
+def _path(value: Any) -> str:
+    path = str(value or "").strip().strip("/")
+    return path and f"/{path}"
+
+
+def _words(value: Any) -> list[str]:
+    parts = value.split(",") if isinstance(value, str) else value or ()
+    return [part.strip() for part in parts if part.strip()]
+
+
+def _seconds(value: Any) -> str:
+    return "" if value is None else str(int(value))
+
+
+def _origins(value: Any) -> set[str]:
+    origins = {origin.rstrip("/").lower() for origin in _words(value)}
+    if any("://" not in origin or "*" in origin for origin in origins - {"*", "null"}):
+        raise ValueError  # no browser sends that
+    return origins
+
+
+def _statuses(value: Any) -> set[int]:
+    if not isinstance(value, str | int):
+        return {int(one) for one in value or ()}
+    found: set[int] = set()
+    for part in _words(str(value)):  # 500-599 or 500,502-504
+        first, dash, last = part.partition("-")
+        span = range(int(first), int(last if dash else first) + 1)
+        if not span:
+            raise ValueError
+        found.update(span)
+    return found
+
+
+PARSERS = {
+    "base_path": _path, "strip_stage": _truth, "cors_origins": _origins, "cors_methods": _words,
+    "cors_headers": _words, "cors_credentials": _truth, "cors_max_age": _seconds, "error_status": _statuses,
+    "debug": _truth,
+}  # fmt: skip
+ALIASES = {  # of serverless-wsgi and of the AWS Lambda Web Adapter
+    "base_path": ("API_GATEWAY_BASE_PATH", "AWS_LWA_REMOVE_BASE_PATH"),
+    "strip_stage": ("STRIP_STAGE_PATH",),
+}
+
+
+class Settings(SimpleNamespace):
+    def __init__(self, given: dict[str, Any]) -> None:
+        for name, parse in PARSERS.items():
+            value = given.pop(name, None)
+            variable = f"LAMBDA_WSGI_{name.upper()}"
+            for known in (variable, *ALIASES.get(name, ())):
+                value = os.environ.get(known) or None if value is None else value
+            try:
+                setattr(self, name, parse(value))
+            except ValueError:
+                raise ValueError(f"{name} ({variable}) cannot be {value!r}") from None
+        if given:
+            raise TypeError(f"no setting is called {', '.join(given)}; there are {', '.join(PARSERS)}")
+        if "*" in self.cors_origins and self.cors_credentials:
+            raise ValueError("cors_credentials need origins with names: with * every site could act as the visitor")
 
 
 class NotHTTP(ValueError):
@@ -48,10 +113,9 @@ class LambdaWSGI:
         self.settings = Settings(settings)
 
     def __call__(self, event: Any, context: Any) -> Any:
-        # The answer to an event, or the WSGI response to an environ.  Raises NotHTTP, what the event handler raises,
-        # and for a status of `error_status` the app's own error or ErrorStatus.
+        # The answer to an event, or the WSGI response to an environ.
         if isinstance(event, dict) and "wsgi.version" in event:
-            return self.app(event, context)
+            return getattr(self.app, "wsgi_app", self.app)(event, context)
         if not self._prepared:
             self.prepare()
         front = front_of(event)
@@ -70,7 +134,6 @@ class LambdaWSGI:
         return made
 
     def prepare(self) -> None:
-        # What is done once, before the first request.
         self._prepared = True
         from lambda_wsgi._start import set_level
 
@@ -82,7 +145,6 @@ class LambdaWSGI:
             make_readable(self.app)
 
     def serve(self, environ: dict[str, Any], front: str) -> dict[str, Any]:
-        # The answer; a failure of the app is one as well.
         if environ["wsgi.input"] is None:
             from lambda_wsgi._errors import said
 
@@ -103,26 +165,18 @@ class LambdaWSGI:
 
 
 class _FlaskLambda:
-    """A Flask app (`flask run`, any WSGI server) that is the Lambda handler when it is called with event and context.
-
-    Takes what Flask takes, and the settings of LambdaWSGI.
-    """
-
-    wsgi_app: Any  # Flask's
-
+    # FlaskLambda but for its base: takes what Flask takes, and settings; called as a WSGI app and as a handler.
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         settings = {name: kwargs.pop(name) for name in PARSERS if name in kwargs}
         super().__init__(*args, **kwargs)
         self.lambda_wsgi = LambdaWSGI(self, **settings)
 
     def __call__(self, event: Any, context: Any) -> Any:
-        if isinstance(event, dict) and "wsgi.version" in event:
-            return self.wsgi_app(event, context)
         return self.lambda_wsgi(event, context)
 
 
 def run(app: Any, environ: dict[str, Any]) -> Response:
-    # Status, headers and whole body of the app's response (PEP 3333).  Raises what the app raises.
+    # PEP 3333.  Raises what the app raises.
     started: list[tuple[str, list[tuple[str, str]]]] = []
     chunks: list[bytes] = []
 

@@ -1,20 +1,20 @@
-# A WSGI response -> the dict that the event's front accepts.
+# A WSGI response -> the dict that the event's front accepts; and CORS.
 
 from __future__ import annotations
 
 import sys
 from binascii import b2a_base64
 
-from lambda_wsgi._settings import cors
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from lambda_wsgi._settings import Settings
+    from lambda_wsgi import Settings
+
+    Headers = list[tuple[str, str]]
 
 TEXTUAL = ("application/json", "application/javascript", "application/xml", "application/x-www-form-urlencoded")
-# of one connection, and none of the app's (PEP 3333); a REST API refuses the answer for some of them
+# none of the app's (PEP 3333); a REST API refuses some of them
 HOP_BY_HOP = {
     "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "trailers",
     "transfer-encoding", "upgrade",
@@ -66,7 +66,7 @@ def answer(
     if front == "1.0" or "multiValueHeaders" in event:
         made["multiValueHeaders"] = {names[key]: values for key, values in lists.items()}
     else:
-        # VPC Lattice documents the header alone; the list is that of Envoy's filter, whose events it sends
+        # Lattice documents the header alone; the list is that of Envoy's filter, whose events it sends
         cookies = lists.get("set-cookie", ())
         if cookies and (front == "2.0" or (front == "lattice" and len(cookies) > 1)):
             made["cookies"] = lists.pop("set-cookie")
@@ -104,7 +104,7 @@ def _cased(number: int) -> str:
 
 
 def _as_text(headers: dict[str, list[str]], body: bytes) -> str | None:
-    # The body where its type is textual, nothing encoded it, and its text as UTF-8 is the same bytes; else None.
+    # None where the type is not textual, the body is encoded, or its text as UTF-8 would not be the same bytes.
     kind, _, parameters = headers.get("content-type", [""])[0].lower().partition(";")
     kind = kind.strip()
     if not (kind.startswith("text/") or kind in TEXTUAL or kind.endswith(("+json", "+xml"))):
@@ -115,3 +115,35 @@ def _as_text(headers: dict[str, list[str]], body: bytes) -> str | None:
         return None if other or headers.get("content-encoding", ["identity"]) != ["identity"] else body.decode()
     except UnicodeDecodeError:
         return None
+
+
+def preflight(environ: dict[str, Any], settings: Settings) -> tuple[str, Headers, bytes] | None:
+    # None for any other request.  What is not named is allowed as asked: `*` would not cover Authorization.
+    method = environ.get("HTTP_ACCESS_CONTROL_REQUEST_METHOD")
+    if not (settings.cors_origins and method and "HTTP_ORIGIN" in environ and environ["REQUEST_METHOD"] == "OPTIONS"):
+        return None
+    headers = [("Vary", "Access-Control-Request-Method, Access-Control-Request-Headers")]
+    if settings.cors_origins & {"*", environ["HTTP_ORIGIN"].lower()}:
+        asked = environ.get("HTTP_ACCESS_CONTROL_REQUEST_HEADERS", "")
+        methods, names = ", ".join(settings.cors_methods).upper(), ", ".join(settings.cors_headers)
+        headers.append(("Access-Control-Allow-Methods", method if "*" in methods else methods or method))
+        headers.append(("Access-Control-Allow-Headers", asked if "*" in names else names or asked))
+        if settings.cors_max_age:
+            headers.append(("Access-Control-Max-Age", settings.cors_max_age))
+    return "204 No Content", headers, b""
+
+
+def cors(environ: dict[str, Any], settings: Settings, headers: Headers) -> Headers:
+    # What CORS adds; what the app has set itself stays.
+    own = {name.lower(): value for name, value in headers}
+    more = []
+    everybody = "*" in settings.cors_origins
+    origin = "*" if everybody else environ.get("HTTP_ORIGIN", "")
+    if "access-control-allow-origin" not in own and origin.lower() in settings.cors_origins:
+        more.append(("Access-Control-Allow-Origin", origin))
+        if settings.cors_credentials and "access-control-allow-credentials" not in own:
+            more.append(("Access-Control-Allow-Credentials", "true"))
+    # also where nothing is allowed: a cache must not keep that for the others
+    if not everybody and "origin" not in own.get("vary", "").lower():
+        more.append(("Vary", "Origin"))
+    return more

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from lambda_wsgi._settings import Settings
+    from lambda_wsgi import Settings
 
     Event = dict[str, Any]
 
@@ -46,7 +46,7 @@ def front_of(event: Any) -> str:
 
 
 def environ_of(event: Event, context: Any, front: str, settings: Settings) -> Event:
-    # Its wsgi.input is None where the body is not the base64 that the event says it is.
+    # wsgi.input is None where the body is not the base64 that it should be.
     request: Event = event.get("requestContext") or {}
     domain = request.get("domainName") or ""
     protocol = address = None
@@ -58,7 +58,7 @@ def environ_of(event: Event, context: Any, front: str, settings: Settings) -> Ev
         path = (decoded if url else native)(event.get("rawPath") or "/")
         script, path = _mount(path, path, event.get("routeKey"), event, request)
         if domain and not url and "execute-api" not in domain:
-            # behind a custom domain the path has the stage, which the client's has not, and not the base path
+            # behind a custom domain the path has the stage, which the client's has not, but no base path
             script, hidden = "", True
         query = native(event.get("rawQueryString") or "")
     elif front == "lattice":
@@ -67,7 +67,7 @@ def environ_of(event: Event, context: Any, front: str, settings: Settings) -> Ev
         path, query = decoded(path), native(query) or _query(event, native)
     else:
         method, path = event["httpMethod"], decoded(event["path"])
-        # a load balancer leaves a query's parts as they came
+        # a load balancer does not decode a query
         query = _query(event, native if front == "alb" else quote_plus)
         if front == "1.0":
             address, protocol = (request.get("identity") or {}).get("sourceIp"), request.get("protocol")
@@ -149,10 +149,8 @@ def decoded(text: str) -> str:
 
 
 def _mount(whole: str, path: str, route: str | None, event: Event, request: Event) -> tuple[str, str]:
-    # SCRIPT_NAME and PATH_INFO of API Gateway.  `whole` is the path with all that stands before the API's own.
-    #
-    # Whatever stands before the route, with its parameters filled in, is where the API is mounted: the stage, or the
-    # base path of a custom domain.  The route `$default` says nothing; then the stage is known by its name.
+    # SCRIPT_NAME and PATH_INFO of API Gateway: what stands before the route, with its parameters filled in, is where
+    # the API is mounted: a stage, or a domain's base path.  Of the route `$default` the stage is known by name.
     route = (route or "").rpartition(" ")[2]  # "GET /users/{id}"
     if route.startswith("/"):
         given = event.get("pathParameters") or {}
@@ -161,14 +159,13 @@ def _mount(whole: str, path: str, route: str | None, event: Event, request: Even
             if whole.rstrip("/").endswith(inner):
                 script = whole.rstrip("/").removesuffix(inner).rstrip("/")
                 rest = whole[len(script) :]
-                # the path of a REST API has the base path of a custom domain, but not the stage
+                # a REST API's path has a domain's base path, but not the stage
                 return script, rest if path.endswith(rest) else path
     stage = f"/{request.get('stage')}"
     return (stage, whole[len(stage) :]) if f"{whole}/".startswith(f"{stage}/") else ("", path)
 
 
 def _query(event: Event, write: Callable[[str], str]) -> str:
-    # The query string from its parts, which are in lists or single.
     parts = event.get("multiValueQueryStringParameters") or event.get("queryStringParameters")
     return "&".join(
         [
@@ -180,9 +177,8 @@ def _query(event: Event, write: Callable[[str], str]) -> str:
 
 
 def _key(name: str) -> str:
-    # A header's key, kept for the next request.
     lower = name.lower()
-    # X_User would come out as X-User does, so it is not passed on
+    # X_User would come out as X-User does
     key = KEYS.get(lower, "" if "_" in name else f"HTTP_{name.upper().replace('-', '_')}")
     if len(KEYS) < 500:  # names are the client's
         KEYS[name] = key

@@ -25,10 +25,6 @@ HINTS = {  # text of an error: what to do
     "Read-only file system": "Only /tmp can be written in Lambda",
     "Permission denied": "Files in a layer or package must be readable by everybody (mode 0644)",
 }
-VARIABLES = (
-    "LAMBDA_WSGI_APP", "FLASK_APP", "DJANGO_SETTINGS_MODULE", "LAMBDA_WSGI_EVENT_HANDLER", "LAMBDA_WSGI_LOG_LEVEL",
-    "AWS_LAMBDA_LOG_LEVEL",
-)  # fmt: skip
 log = logging.getLogger("lambda_wsgi")
 
 
@@ -37,33 +33,31 @@ class StartFailed(RuntimeError):
 
 
 def said(status: str, message: str, environ: dict[str, Any], **more: Any) -> Response:
-    # A response in JSON with the request's id.
     content = {"message": message, "requestId": environ.get("lambda.request_id"), **more}
     return status, [("Content-Type", "application/json")], json.dumps(content, default=str).encode()
 
 
 def answered(error: BaseException, environ: dict[str, Any]) -> Response:
-    # The JSON 500 of a request that failed; with `debug` also what happened.
     more: dict[str, Any] = {}
     if environ.get("lambda_wsgi.debug"):
         trace = "".join(traceback.format_exception(error)).splitlines()
-        more = {"errorType": type(error).__name__, "errorMessage": text_of(error), "stackTrace": trace}
+        more = {"stackTrace": trace}
     text = str(error) if isinstance(error, TooLarge) else "Internal Server Error"
     return said("500 Internal Server Error", text, environ, **more)
 
 
 def record(error: Any, environ: dict[str, Any]) -> None:
-    # The one record of it.  No query, header or body stands in it: they hold what nobody may read in a log.
+    # No query, header or body: they hold what nobody may read in a log.
     if isinstance(error, Exception):
         environ.get("lambda_wsgi.errors", []).append(error)
-    request_id = environ.get("lambda.request_id")
-    text = f"{where(environ)} failed in request {request_id}: {type(error).__name__}: {text_of(error)}"
-    method, path = where(environ).split(" ", 1)
+    request_id, place = environ.get("lambda.request_id"), where(environ)
+    text = f"{place} failed in request {request_id}: {text_of(error)}"
+    method, _, path = place.partition(" ")
     extra = {"method": method, "path": path, "request_id": request_id}
     try:
         log.error("%s", text, exc_info=error, extra=extra)
-    except Exception:  # noqa: BLE001 - half a surrogate pair cannot be written
-        log.error("%s", ascii(text), extra=extra)  # noqa: TRY400
+    except Exception:  # half a surrogate pair cannot be written
+        log.error("%s", ascii(text), extra=extra)
 
 
 def where(environ: dict[str, Any]) -> str:
@@ -72,15 +66,12 @@ def where(environ: dict[str, Any]) -> str:
 
 
 def text_of(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception:  # noqa: BLE001
-        return "?"
+    return traceback.format_exception_only(error)[-1].strip()
 
 
 def make_readable(app: Any) -> None:
-    # A Flask app's failures become those of any app: one record with the request's id instead of Flask's, and the
-    # JSON 500 where the app has no page of its own.  Signals, after_request functions and handlers are run as ever.
+    # A Flask app's failures: our record instead of Flask's, and our 500 where the app has no page of its own.
+    # Signals, after_request functions and handlers are run as ever.
     from flask import Flask, request
     from werkzeug.exceptions import InternalServerError
 
@@ -101,8 +92,7 @@ def make_readable(app: Any) -> None:
 
 
 def start_failed(error: BaseException, root: str) -> StartFailed:
-    # One CRITICAL record, and the error to raise: type, text, file and line of the user's code, and a hint.
-    texts, shown, hint = [], [], ""
+    texts, shown, hint, file, line = [], [], "", None, None
     one: BaseException | None = error
     while one:  # then its cause, which the runtime does not print
         frames = traceback.extract_tb(one.__traceback__)
@@ -110,21 +100,25 @@ def start_failed(error: BaseException, root: str) -> StartFailed:
         if isinstance(one, SyntaxError) and one.filename:
             frames.append(traceback.FrameSummary(one.filename, one.lineno, "<module>"))
         users = [frame for frame in frames if frame.filename.startswith(f"{root}/")]
-        place = f" ({users[-1].filename}:{users[-1].lineno})" if users else ""
-        texts.append(f"{type(one).__name__}: {text_of(one)}{place}")
+        texts.append(text_of(one))
+        if users:
+            file, line = users[-1].filename, users[-1].lineno
+            texts[-1] += f" ({file}:{line})"
         shown += [f"{frame.filename}:{frame.lineno} in {frame.name}: {frame.line}" for frame in users]
         one = one.__cause__ or (None if one.__suppress_context__ else one.__context__)
     if not shown:  # no code of the user's: what it was told by
-        hint = hint or ", ".join([f"{name}={os.environ[name]}" for name in VARIABLES if os.environ.get(name)])
+        known = ("LAMBDA_WSGI_", "FLASK_APP", "DJANGO_SETTINGS_MODULE", "AWS_LAMBDA_LOG_LEVEL")
+        hint += ", ".join([f" {name}={value}" for name, value in os.environ.items() if name.startswith(known)])
     text = f"The app could not be loaded. {', from '.join(texts)}. {hint}".rstrip(" .")
-    file, _, line = (shown or [":0"])[-1].partition(" in ")[0].rpartition(":")
-    extra = {"error_type": type(error).__name__, "error_message": text_of(error), "file": file, "line": int(line)}
-    log.critical("%s", "\n  at ".join([text, *shown]), extra={**extra, "frames": shown, "hint": hint})
+    extra = {
+        "error_type": type(error).__name__, "error_message": text_of(error), "file": file, "line": line,
+        "frames": shown, "hint": hint,
+    }  # fmt: skip
+    log.critical("%s", "\n  at ".join([text, *shown]), extra=extra)
     return StartFailed(text)
 
 
 def _hint(error: BaseException, file: str) -> str:
-    # What to do, where the error is one of those that people meet on Lambda.
     if isinstance(error, ModuleNotFoundError) and error.name:
         if "PYTHONPATH" in os.environ and "/opt/python" not in sys.path:
             return "PYTHONPATH is set on this function, and then Lambda does not import from layers: remove it"

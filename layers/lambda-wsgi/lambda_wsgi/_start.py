@@ -13,15 +13,13 @@ from lambda_wsgi._environ import environ_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
 MODULES = ("routes", "app", "application", "wsgi", "main", "server", "api", "lambda_function")
 ATTRIBUTES = ("app", "application", "wsgi_app", "api", "routes", "create_app", "make_app")
 KINDS = {  # a key that only an event of the kind has
     "methodArn": "an API Gateway authorizer", "routeArn": "an API Gateway authorizer", "detail-type": "EventBridge",
-    "triggerSource": "Cognito", "awslogs": "CloudWatch Logs", "StackId": "CloudFormation",
-    "requestContext": "a WebSocket API",
+    "triggerSource": "Cognito", "requestContext": "a WebSocket API",
 }  # fmt: skip
 
 
@@ -34,18 +32,16 @@ def root() -> str:
 
 
 def start() -> LambdaWSGI:
-    # The handler of the function's app.  Raises StartFailed for whatever goes wrong.
     if root() not in sys.path:
         sys.path.insert(0, root())
-
-    def made() -> LambdaWSGI:
+    try:
         set_level()  # before the app's modules log
         app = find_app()
         own = getattr(app, "lambda_wsgi", app)  # FlaskLambda's
         handler = own if isinstance(own, LambdaWSGI) else LambdaWSGI(app)
         handler.prepare()
-        if os.environ.get("LAMBDA_WSGI_EVENT_HANDLER"):
-            second_door()
+        if os.environ.get("LAMBDA_WSGI_EVENT_HANDLER") and not callable(named("LAMBDA_WSGI_EVENT_HANDLER")):
+            raise TypeError("the event handler is no function")
         if request := os.environ.get("LAMBDA_WSGI_PRIME"):  # "GET /path"
             # what only a request imports or fills is there before the first real one
             method, _, path = request.strip().rpartition(" ")
@@ -57,23 +53,15 @@ def start() -> LambdaWSGI:
             from snapshot_restore_py import register_after_restore
 
             register_after_restore(random.seed)  # or each copy of the snapshot draws the same numbers
-        return handler
-
-    return told(made)  # type: ignore[no-any-return]
-
-
-def told(step: Callable[[], Any]) -> Any:
-    try:
-        return step()
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - all of it is told
+    except (Exception, SystemExit) as error:
         from lambda_wsgi._errors import start_failed
 
         raise start_failed(error, root()) from None
+    return handler
 
 
 def set_level() -> None:
-    # The runtime leaves the root logger at WARNING unless told otherwise, and app.logger.info() goes nowhere.
-    # A level that the app has set itself stays.
+    # The runtime leaves it at WARNING, and app.logger.info() goes nowhere; a level that the app has set stays.
     log, name = logging.getLogger(), os.environ.get("LAMBDA_WSGI_LOG_LEVEL", "").upper()
     if name or log.level == logging.WARNING:
         name = name or os.environ.get("AWS_LAMBDA_LOG_LEVEL", "").upper() or "INFO"
@@ -88,29 +76,27 @@ def without_request(record: Any) -> bool:
 
 
 def find_app() -> Any:
-    # Raises AppNotFound with all that was tried, and what the import of the function's modules raises.
-    for variable in ("LAMBDA_WSGI_APP", "FLASK_APP"):
-        if spec := os.environ.get(variable):
-            app = app_of(named(variable), spec)
-            if isinstance(app, str):
-                raise AppNotFound(app)
-            return app
-    if os.environ.get("DJANGO_SETTINGS_MODULE"):
+    if variable := next((name for name in ("LAMBDA_WSGI_APP", "FLASK_APP") if os.environ.get(name)), ""):
+        tried = [app_of(named(variable), os.environ[variable])]
+    elif os.environ.get("DJANGO_SETTINGS_MODULE"):
         from django.conf import settings
         from django.core.wsgi import get_wsgi_application
         from django.utils.module_loading import import_string
 
-        return import_string(settings.WSGI_APPLICATION) if settings.WSGI_APPLICATION else get_wsgi_application()
-    tried = ["LAMBDA_WSGI_APP, FLASK_APP and DJANGO_SETTINGS_MODULE are not set"]
-    for name in MODULES:
-        app = f"no {name}.py"
-        if any(os.path.isfile(f"{root()}/{name}{end}") for end in (".py", "/__init__.py")):
-            app = app_of(import_module(name), name)
-        if not isinstance(app, str):
-            return app
-        tried.append(app)
-    hint = "DJANGO_SETTINGS_MODULE" if os.path.isfile(f"{root()}/manage.py") else "LAMBDA_WSGI_APP=module:app"
-    raise AppNotFound(f"no WSGI app in {root()} ({'; '.join(tried)}): set {hint}")
+        tried = [import_string(settings.WSGI_APPLICATION) if settings.WSGI_APPLICATION else get_wsgi_application()]
+    else:
+        tried = ["LAMBDA_WSGI_APP, FLASK_APP and DJANGO_SETTINGS_MODULE are not set"]
+        for name in MODULES:
+            if any(os.path.isfile(f"{root()}/{name}{end}") for end in (".py", "/__init__.py")):
+                tried.append(app_of(import_module(name), name))
+            else:
+                tried.append(f"no {name}.py")
+            if not isinstance(tried[-1], str):
+                break
+    if isinstance(tried[-1], str):
+        hint = "DJANGO_SETTINGS_MODULE" if os.path.isfile(f"{root()}/manage.py") else "LAMBDA_WSGI_APP=module:app"
+        raise AppNotFound(f"no WSGI app in {root()} ({'; '.join(tried)}): set {hint}")
+    return tried[-1]
 
 
 def named(variable: str) -> Any:
@@ -126,21 +112,18 @@ def named(variable: str) -> Any:
             sys.path.insert(0, folder)
     found: Any = import_module(name)
     if expression:
-        import ast
-
-        call = ast.parse(expression.strip(), mode="eval").body
-        dotted = ast.unparse(call.func if isinstance(call, ast.Call) else call)
+        dotted, call, arguments = expression.strip().partition("(")
         for part in dotted.split("."):
             found = getattr(found, part)
-        if isinstance(call, ast.Call):
-            keywords = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in call.keywords}
-            return found(*map(ast.literal_eval, call.args), **keywords)
+        if call:
+            from ast import literal_eval
+
+            return found(*literal_eval(f"[{arguments.removesuffix(')')}]"))
     return found
 
 
 def app_of(found: Any, where: str) -> Any:
-    # The WSGI app that was found, or a str that says why it is none.  A factory is called, a Blueprint is put into an
-    # app of its own, a module is looked through.
+    # The WSGI app, or a str: why it is none.
     flask = sys.modules.get("flask")
     try:
         if isinstance(found, type(os)):
@@ -178,15 +161,7 @@ def app_of(found: Any, where: str) -> Any:
     )
 
 
-def second_door() -> Callable[[Any, Any], Any]:
-    handler = named("LAMBDA_WSGI_EVENT_HANDLER")
-    if not callable(handler):
-        raise TypeError(f"{handler!r} is no function of event and context")
-    return handler  # type: ignore[no-any-return]
-
-
 def take(event: Any, context: Any) -> Any:
-    # What LAMBDA_WSGI_EVENT_HANDLER answers; {} to a warm-up.  Raises NotHTTP where there is no such handler.
     kind = f"a direct invocation with {type(event).__name__}"  # nothing of the event's content is said
     if isinstance(event, dict):
         if event.get("source") == "serverless-plugin-warmup" or True in (event.get("warmer"), event.get("warmup")):
@@ -197,5 +172,5 @@ def take(event: Any, context: Any) -> Any:
         source = source or next((kind for key, kind in KINDS.items() if key in event), None)
         kind = f"an event of {source}" if source else f"a direct invocation with {', '.join(map(str, event))}"
     if os.environ.get("LAMBDA_WSGI_EVENT_HANDLER"):
-        return told(second_door)(event, context)
+        return named("LAMBDA_WSGI_EVENT_HANDLER")(event, context)
     raise NotHTTP(f"{kind} is no HTTP request: set LAMBDA_WSGI_EVENT_HANDLER=module:function to what takes it")
