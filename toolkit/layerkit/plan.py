@@ -19,7 +19,7 @@ from layerkit.errors import ConfigError, ContentError
 from layerkit.model import Bytecode, Environment, Interpreter, Layer, LayersFile, Lock, Part, Pin, Target
 from layerkit.reader import nearest
 
-FORMAT = 4  # part of every address: raise it when the same inputs would give other bytes
+FORMAT = 5  # part of every address: raise it when the same inputs would give other bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -86,17 +86,17 @@ class Settings(SimpleNamespace):
             except ValueError:
                 raise ValueError(f"{name} ({variable}) cannot be {value!r}") from None
         if given:
-            raise TypeError(f"no setting is called {', '.join(given)}; there are {', '.join(PARSERS)}")
+            raise TypeError(f"no setting is called {', '.join(given)}")
         if "*" in self.cors_origins and self.cors_credentials:
-            raise ValueError("cors_credentials need origins with names: with * every site could act as the visitor")
+            raise ValueError("cors_credentials with origins * would let every site act as the visitor")
 
 
 class NotHTTP(ValueError):
-    """The event is no HTTP request, and LAMBDA_WSGI_EVENT_HANDLER names nobody who takes it."""
+    """No HTTP request, and no LAMBDA_WSGI_EVENT_HANDLER."""
 
 
 class ErrorStatus(Exception):
-    """The app answered with one of the statuses of `error_status`."""
+    """The app's status is one of `error_status`."""
 
 
 class LambdaWSGI:
@@ -133,23 +133,23 @@ class LambdaWSGI:
         errors.clear()  # they refer to this environ
         return made
 
-    def prepare(self) -> None:
-        self._prepared = True
+    def prepare(self, *, level: bool = True) -> None:
         from lambda_wsgi._start import set_level
 
-        set_level()
+        if level:
+            set_level()
         flask = sys.modules.get("flask")
         if flask and isinstance(self.app, flask.Flask):
             from lambda_wsgi._errors import make_readable
 
             make_readable(self.app)
+        self._prepared = True
 
     def serve(self, environ: dict[str, Any], front: str) -> dict[str, Any]:
         if environ["wsgi.input"] is None:
             from lambda_wsgi._errors import said
 
-            text = "the body is not the base64 that the event says it is"
-            return answer(front, environ, self.settings, *said("400 Bad Request", text, environ))
+            return answer(front, environ, self.settings, *said("400 Bad Request", "the body is not base64", environ))
         try:
             response = preflight(environ, self.settings)
             if response is None:
@@ -196,7 +196,7 @@ def run(app: Any, environ: dict[str, Any]) -> Response:
     try:
         for chunk in body:
             if chunk and not started:
-                raise AssertionError("the app gave a body before it called start_response")
+                raise AssertionError("the app did not call start_response before its body")
             chunks.append(chunk)
     finally:
         if hasattr(body, "close"):

@@ -22,7 +22,7 @@ HOP_BY_HOP = {
 
 
 class TooLarge(ValueError):
-    """The answer is larger than the front takes."""
+    pass
 
 
 def answer(
@@ -38,7 +38,7 @@ def answer(
             value = _text(value)
         line = name + value
         if "\n" in line or "\r" in line or "\0" in line:
-            raise ValueError(f"a line break in the header {name!r}")
+            raise ValueError(f"line break in header {name!r}")
         key = name.lower()
         if key in lists:
             lists[key].append(value)
@@ -51,19 +51,19 @@ def answer(
     code = int(status[:3])
     bodiless, head = code in (204, 304), environ["REQUEST_METHOD"] == "HEAD"
     length = lists.pop("content-length", None)
-    if not bodiless and not (head and (length or not body)):
-        length = [str(len(body))]
-    if length and not bodiless:
-        lists["content-length"] = length
-        names.setdefault("content-length", "Content-Length")
+    if not bodiless:
+        if not head or (body and not length):
+            length = [str(len(body))]
+        if length:
+            lists["content-length"] = length
+            names.setdefault("content-length", "Content-Length")
     if bodiless or head:
         body = b""
 
     made: dict[str, Any] = {"statusCode": code}
-    event = environ["lambda.event"]
     if front in ("alb", "lattice") and status[4:]:
         made["statusDescription"] = _text(status)
-    if front == "1.0" or "multiValueHeaders" in event:
+    if front == "1.0" or "multiValueHeaders" in environ["lambda.event"]:
         made["multiValueHeaders"] = {names[key]: values for key, values in lists.items()}
     else:
         # Lattice documents the header alone; the list is that of Envoy's filter, whose events it sends
@@ -144,6 +144,6 @@ def cors(environ: dict[str, Any], settings: Settings, headers: Headers) -> Heade
         if settings.cors_credentials and "access-control-allow-credentials" not in own:
             more.append(("Access-Control-Allow-Credentials", "true"))
     # also where nothing is allowed: a cache must not keep that for the others
-    if not everybody and "origin" not in own.get("vary", "").lower():
+    if not everybody and ",origin," not in f",{own.get('vary', '')},".lower().replace(" ", ""):
         more.append(("Vary", "Origin"))
     return more

@@ -20,16 +20,19 @@ if TYPE_CHECKING:
 HINTS = {  # text of an error: what to do
     "invalid ELF header": "It was built for another system than Linux",
     "cannot open shared object": "A library is missing, or is for another architecture than the function's",
-    "GLIBC_": "It was built for a newer Linux than the runtime's",
     "partially initialized": "Modules import each other in a circle, or one has a package's name",
     "Read-only file system": "Only /tmp can be written in Lambda",
     "Permission denied": "Files in a layer or package must be readable by everybody (mode 0644)",
 }
+VARIABLES = (
+    "LAMBDA_WSGI_APP", "FLASK_APP", "DJANGO_SETTINGS_MODULE", "LAMBDA_WSGI_EVENT_HANDLER", "LAMBDA_WSGI_LOG_LEVEL",
+    "AWS_LAMBDA_LOG_LEVEL",
+)  # fmt: skip
 log = logging.getLogger("lambda_wsgi")
 
 
-class StartFailed(RuntimeError):
-    """The app could not be loaded.  No ImportError: the runtime prints those without their file and line."""
+class StartFailed(RuntimeError):  # no ImportError: the runtime prints those without their file and line
+    pass
 
 
 def said(status: str, message: str, environ: dict[str, Any], **more: Any) -> Response:
@@ -66,7 +69,10 @@ def where(environ: dict[str, Any]) -> str:
 
 
 def text_of(error: BaseException) -> str:
-    return traceback.format_exception_only(error)[-1].strip()
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:
+        return type(error).__name__
 
 
 def make_readable(app: Any) -> None:
@@ -107,8 +113,7 @@ def start_failed(error: BaseException, root: str) -> StartFailed:
         shown += [f"{frame.filename}:{frame.lineno} in {frame.name}: {frame.line}" for frame in users]
         one = one.__cause__ or (None if one.__suppress_context__ else one.__context__)
     if not shown:  # no code of the user's: what it was told by
-        known = ("LAMBDA_WSGI_", "FLASK_APP", "DJANGO_SETTINGS_MODULE", "AWS_LAMBDA_LOG_LEVEL")
-        hint += ", ".join([f" {name}={value}" for name, value in os.environ.items() if name.startswith(known)])
+        hint += "".join([f" {name}={os.environ[name]}" for name in VARIABLES if name in os.environ])
     text = f"The app could not be loaded. {', from '.join(texts)}. {hint}".rstrip(" .")
     extra = {
         "error_type": type(error).__name__, "error_message": text_of(error), "file": file, "line": line,

@@ -19,12 +19,13 @@ MODULES = ("routes", "app", "application", "wsgi", "main", "server", "api", "lam
 ATTRIBUTES = ("app", "application", "wsgi_app", "api", "routes", "create_app", "make_app")
 KINDS = {  # a key that only an event of the kind has
     "methodArn": "an API Gateway authorizer", "routeArn": "an API Gateway authorizer", "detail-type": "EventBridge",
-    "triggerSource": "Cognito", "requestContext": "a WebSocket API",
+    "triggerSource": "Cognito", "awslogs": "CloudWatch Logs", "StackId": "CloudFormation",
+    "requestContext": "a WebSocket API",
 }  # fmt: skip
 
 
 class AppNotFound(LookupError):
-    """Nothing that was tried is a WSGI app."""
+    pass
 
 
 def root() -> str:
@@ -39,7 +40,7 @@ def start() -> LambdaWSGI:
         app = find_app()
         own = getattr(app, "lambda_wsgi", app)  # FlaskLambda's
         handler = own if isinstance(own, LambdaWSGI) else LambdaWSGI(app)
-        handler.prepare()
+        handler.prepare(level=False)
         if os.environ.get("LAMBDA_WSGI_EVENT_HANDLER") and not callable(named("LAMBDA_WSGI_EVENT_HANDLER")):
             raise TypeError("the event handler is no function")
         if request := os.environ.get("LAMBDA_WSGI_PRIME"):  # "GET /path"
@@ -61,7 +62,7 @@ def start() -> LambdaWSGI:
 
 
 def set_level() -> None:
-    # The runtime leaves it at WARNING, and app.logger.info() goes nowhere; a level that the app has set stays.
+    # The runtime leaves it at WARNING, and app.logger.info() goes nowhere; a level that the app has set stays
     log, name = logging.getLogger(), os.environ.get("LAMBDA_WSGI_LOG_LEVEL", "").upper()
     if name or log.level == logging.WARNING:
         name = name or os.environ.get("AWS_LAMBDA_LOG_LEVEL", "").upper() or "INFO"
@@ -71,7 +72,8 @@ def set_level() -> None:
 
 
 def without_request(record: Any) -> bool:
-    record.__dict__.pop("request", None)
+    if record.name.startswith("django"):
+        record.__dict__.pop("request", None)
     return True
 
 
@@ -112,53 +114,50 @@ def named(variable: str) -> Any:
             sys.path.insert(0, folder)
     found: Any = import_module(name)
     if expression:
-        dotted, call, arguments = expression.strip().partition("(")
-        for part in dotted.split("."):
-            found = getattr(found, part)
-        if call:
-            from ast import literal_eval
+        import ast
 
-            return found(*literal_eval(f"[{arguments.removesuffix(')')}]"))
+        call: Any = ast.parse(expression.strip(), mode="eval").body
+        for part in ast.unparse(getattr(call, "func", call)).split("."):
+            found = getattr(found, part)
+        if isinstance(call, ast.Call):
+            keywords = {str(one.arg): ast.literal_eval(one.value) for one in call.keywords}
+            return found(*map(ast.literal_eval, call.args), **keywords)
     return found
 
 
 def app_of(found: Any, where: str) -> Any:
     # The WSGI app, or a str: why it is none.
-    flask = sys.modules.get("flask")
+    flask: Any = sys.modules.get("flask")
+    if isinstance(found, type(os)):
+        flasks = [name for name, value in vars(found).items() if flask and issubclass(type(value), flask.Flask)]
+        tried = []
+        for name in (*ATTRIBUTES, *flasks):
+            if name in vars(found):
+                app = app_of(vars(found)[name], f"{where}:{name}")
+                if not isinstance(app, str):
+                    return app
+                tried.append(app)
+        return "; ".join(tried) or f"{where} has none of {', '.join(ATTRIBUTES)}"
+    import inspect
+
     try:
-        if isinstance(found, type(os)):
-            flasks = [name for name, value in vars(found).items() if flask and issubclass(type(value), flask.Flask)]
-            tried = []
-            for name in (*ATTRIBUTES, *flasks):
-                if hasattr(found, name) and not isinstance(getattr(found, name), type(os)):
-                    app = app_of(getattr(found, name), f"{where}:{name}")
-                    if not isinstance(app, str):
-                        return app
-                    tried.append(app)
-            return "; ".join(tried) or f"{where} has none of {', '.join(ATTRIBUTES)}"
+        if flask and isinstance(found, flask.Flask):
+            return found
         if flask and isinstance(found, flask.Blueprint):
             app = flask.Flask(found.import_name)
             app.register_blueprint(found)
             return app
-        if flask and isinstance(found, flask.Flask):
-            return found
-        import inspect
-
         if not callable(found):
             return f"{where} is no WSGI app, but {type(found).__name__}"
         if inspect.iscoroutinefunction(found) or inspect.iscoroutinefunction(type(found).__call__):
             return f"{where} is an ASGI app, and this is for WSGI"
         parameters = inspect.signature(found).parameters.values()
-    except (TypeError, ValueError, RuntimeError) as error:
+    except (TypeError, ValueError, RuntimeError) as error:  # a proxy of what is not there
         return f"{where} does not say what it is: {error}"
-    needed = [one for one in parameters if one.default is one.empty and one.kind != one.VAR_KEYWORD]
+    needed = [one.kind for one in parameters if one.default is one.empty and one.kind != one.VAR_KEYWORD]
     if not needed:
         return app_of(found(), f"{where}()")
-    return (
-        found
-        if len(needed) == 2 or needed[-1].kind == needed[0].VAR_POSITIONAL
-        else f"{where} takes {len(needed)} arguments"
-    )
+    return found if len(needed) == 2 or "VAR_POSITIONAL" in str(needed) else f"{where} takes {len(needed)} arguments"
 
 
 def take(event: Any, context: Any) -> Any:
