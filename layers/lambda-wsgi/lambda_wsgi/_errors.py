@@ -108,8 +108,8 @@ def start_failed(error: BaseException, root: str) -> StartFailed:
         users = [frame for frame in frames if frame.filename.startswith(f"{root}/")]
         texts.append(text_of(one))
         if users:
-            file, line = users[-1].filename, users[-1].lineno
-            texts[-1] += f" ({file}:{line})"
+            texts[-1] += f" ({users[-1].filename}:{users[-1].lineno})"
+            file, line = file or users[-1].filename, line or users[-1].lineno
         shown += [f"{frame.filename}:{frame.lineno} in {frame.name}: {frame.line}" for frame in users]
         one = one.__cause__ or (None if one.__suppress_context__ else one.__context__)
     if not shown:  # no code of the user's: what it was told by
