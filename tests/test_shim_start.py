@@ -354,7 +354,8 @@ def get(target, front=HttpApi2()):
     response = front.response(answer, sent)
     return response.status, response.body.decode()
 
-print(json.dumps([get("/"), get("/stream"), get("/file"), get("/", RestApi()), get("/gone"), get("/fails?token=s3cret")]))
+targets = ["/", "/stream", "/file"]
+print(json.dumps([*map(get, targets), get("/", RestApi()), get("/gone"), get("/fails?token=s3cret")]))
 """
 
 
@@ -660,7 +661,7 @@ FAILURES: list[Any] = [
     ),
     (
         {"app.py": "import shop\n", "shop.py": "def a():\n    def b(:\n"},
-        "SyntaxError: invalid syntax (shop.py, line 2) ({task}/shop.py:2)",
+        "({task}/shop.py:2)",
         "", ["app.py:1", "shop.py:2"],
     ),
     (
@@ -688,16 +689,16 @@ FAILURES: list[Any] = [
         "({task}/app.py:1)", "", ["app.py:1"],
     ),
     (
+        {"app.py": "raise PermissionError(13, 'Permission denied', '/opt/python/shop.py')\n"},
+        "({task}/app.py:1)", "readable by everybody", ["app.py:1"],
+    ),
+    (
         {"app.py": "raise OSError(30, 'Read-only file system', 'cache')\n"},
         "({task}/app.py:1)", "nly /tmp can be written", ["app.py:1"],
     ),
     (
         {"app.py": "raise ImportError('/opt/python/a.so: invalid ELF header')\n"},
         "({task}/app.py:1)", "another system", ["app.py:1"],
-    ),
-    (
-        {"app.py": "raise ImportError(\"/lib64/libc.so.6: version `GLIBC_2.38' not found\")\n"},
-        "({task}/app.py:1)", "newer Linux", ["app.py:1"],
     ),
     (
         {"app.py": "raise ImportError('libpq.so.5: cannot open shared object file: No such file or directory')\n"},
@@ -734,7 +735,7 @@ def test_a_module_that_fails(
 
 @pytest.mark.parametrize("spec", ["", "app", "app:create_app", "app:create_app()"])
 @pytest.mark.parametrize("error", ["ValueError", "TypeError", "RuntimeError", "LookupError"])
-def test_a_factory_that_fails_is_told_and_not_passed_by(error: str, spec: str, deploy: Deploy) -> None:
+def test_a_factory_that_fails_is_told_and_not_passed_by(spec: str, error: str, deploy: Deploy) -> None:
     source = f"def create_app():\n    raise {error}('no configuration')\n"
     task = deploy({"app.py": source, "wsgi.py": app("not asked for")}, LAMBDA_WSGI_APP=spec)
     assert f"{error}: no configuration ({task}/app.py:2)" in refused()
@@ -742,11 +743,24 @@ def test_a_factory_that_fails_is_told_and_not_passed_by(error: str, spec: str, d
 
 def test_a_cause_is_told_with_its_place(deploy: Deploy) -> None:
     """The runtime prints no causes."""
-    shop = "try:\n    {}['table']\nexcept KeyError as error:\n    raise RuntimeError('no table') from error\n"
+    shop = """
+try:
+    {}["table"]
+except KeyError as error:
+    raise RuntimeError("no table") from error
+"""
     task = deploy({"app.py": "import shop\n", "shop.py": shop})
     words = refused("RuntimeError: no table")
-    assert f"({task}/shop.py:4)" in words
-    assert f"KeyError: 'table' ({task}/shop.py:2)" in words
+    assert f"({task}/shop.py:5)" in words
+    assert f"KeyError: 'table' ({task}/shop.py:3)" in words
+
+
+@pytest.mark.xfail(strict=True, reason="`while one`: no word of the error, and LAMBDA_WSGI_* instead")
+def test_an_error_that_is_falsy_is_told(deploy: Deploy) -> None:
+    """Errors that collect errors have a length."""
+    source = "class Empty(Exception):\n    def __len__(self): return 0\nraise Empty('nothing collected')\n"
+    task = deploy({"app.py": source})
+    refused(rf"Empty: nothing collected \({task}/app.py:3\)")
 
 
 def test_no_other_variable_is_told(deploy: Deploy, caplog: pytest.LogCaptureFixture) -> None:

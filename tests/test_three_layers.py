@@ -193,7 +193,10 @@ def test_a_blueprint_answers_through_the_shim(
         "from flask import Blueprint\nroutes = Blueprint('routes', __name__)\n"
         "@routes.get('/')\ndef hello():\n    return {'door': 'main.handler'}\n"
     )
-    code = f"sys.path.insert(0, {str(tmp_path)!r}); import main; print(main.handler({EVENT!r}, None)['body'])"
+    code = (
+        f"sys.path.insert(0, {str(tmp_path)!r}); import os; os.environ['LAMBDA_TASK_ROOT'] = {str(tmp_path)!r}; "
+        f"import main; print(main.handler({EVENT!r}, None)['body'])"
+    )
     assert json.loads(run(read_only, python312, opt, code).stdout) == {"door": "main.handler"}
 
 

@@ -89,7 +89,9 @@ def make_readable(app: Any) -> None:
 
     if getattr(app.log_exception, "__func__", None) is Flask.log_exception:
         app.log_exception = lambda info: record(info[1], request.environ)
-    maps = [scope.get(code, {}) for scope in app.error_handler_spec.values() for code in (None, 500)]
+    # a Blueprint's handler for 500 goes before ours, one for a class after it
+    maps = [scope.get(None, {}) for scope in app.error_handler_spec.values()]
+    maps.append(app.error_handler_spec[None].get(500, {}))
     if not any(handlers.keys() & {*InternalServerError.__mro__} for handlers in maps):
         try:
             app.register_error_handler(500, internal_error)
