@@ -167,6 +167,22 @@ def test_an_error_that_cannot_be_said_is_an_answer_still(debug: bool, caplog: py
     assert "Odd" in caplog.text
 
 
+def test_an_error_that_cannot_be_written_is_written_in_ascii(caplog: pytest.LogCaptureFixture) -> None:
+    """Half a surrogate pair: the runtime's handler encodes what it writes, and raises what that raises."""
+
+    class Runtime(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            written.append(self.format(record).encode())
+
+    written: list[bytes] = []
+    logging.getLogger().addHandler(handler := Runtime())
+    try:
+        assert ask(LambdaWSGI(raising(LookupError("half of \ud83d")))).status == 500
+    finally:
+        logging.getLogger().removeHandler(handler)
+    assert b"LookupError: half of \\ud83d" in written[0]
+
+
 @pytest.mark.parametrize("kind", ["wsgi", "flask"])
 @pytest.mark.parametrize("error", [SystemExit(1), SystemExit("bye"), MemoryError(), RecursionError()])
 def test_what_would_end_the_process_ends_the_request(
@@ -257,6 +273,17 @@ def test_the_rest_of_the_app_keeps_the_readable_answer() -> None:
     own_page(admin, 500)
     app.register_blueprint(admin)
     assert told(ask(LambdaWSGI(app), target="/x")) == FAILURE
+
+
+@pytest.mark.parametrize("what", [HTTPException, Exception])
+def test_with_a_blueprints_page_the_rest_of_the_app_keeps_flasks(what: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """As documented; a handler of ours for the whole app would go before a blueprint's for a class."""
+    app, admin = flask(), Blueprint("admin", "admin", url_prefix="/admin")
+    own_page(admin, what)
+    app.register_blueprint(admin)
+    response = ask(LambdaWSGI(app), target="/x")
+    assert (response.status, response.get("Content-Type")) == (500, "text/html; charset=utf-8")
+    assert [record.name for record in caplog.records] == ["lambda_wsgi"]
 
 
 @pytest.mark.parametrize("status", [400, 404, 418, 500, 503])

@@ -755,7 +755,6 @@ except KeyError as error:
     assert f"KeyError: 'table' ({task}/shop.py:3)" in words
 
 
-@pytest.mark.xfail(strict=True, reason="`while one`: no word of the error, and LAMBDA_WSGI_* instead")
 def test_an_error_that_is_falsy_is_told(deploy: Deploy) -> None:
     """Errors that collect errors have a length."""
     source = "class Empty(Exception):\n    def __len__(self): return 0\nraise Empty('nothing collected')\n"

@@ -115,7 +115,7 @@ class LambdaWSGI:
     def __call__(self, event: Any, context: Any) -> Any:
         # The answer to an event, or the WSGI response to an environ.
         if isinstance(event, dict) and "wsgi.version" in event:
-            return getattr(self.app, "wsgi_app", self.app)(event, context)
+            return self.app(event, context)
         if not self._prepared:
             self.prepare()
         front = front_of(event)
@@ -165,13 +165,16 @@ class LambdaWSGI:
 
 
 class _FlaskLambda:
-    # FlaskLambda but for its base: takes what Flask takes, and settings; called as a WSGI app and as a handler.
+    # FlaskLambda but for its base: takes what Flask takes, and settings.
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         settings = {name: kwargs.pop(name) for name in PARSERS if name in kwargs}
         super().__init__(*args, **kwargs)
         self.lambda_wsgi = LambdaWSGI(self, **settings)
 
     def __call__(self, event: Any, context: Any) -> Any:
+        local: Any = super()
+        if isinstance(event, dict) and "wsgi.version" in event:
+            return local.__call__(event, context)
         return self.lambda_wsgi(event, context)
 
 

@@ -100,9 +100,10 @@ def make_readable(app: Any) -> None:
 
 
 def start_failed(error: BaseException, root: str) -> StartFailed:
-    texts, shown, hint, file, line = [], [], "", None, None
+    texts: list[str] = []
+    shown, hint, file, line = [], "", None, None
     one: BaseException | None = error
-    while one and len(texts) < 9:  # then its cause, which the runtime does not print; it can be its own
+    while one is not None and len(texts) < 9:  # then its cause, which the runtime does not print; it can be its own
         frames = traceback.extract_tb(one.__traceback__)
         hint = _hint(one, frames[-1].filename if frames else "") or hint
         if isinstance(one, SyntaxError) and one.filename:
