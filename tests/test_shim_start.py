@@ -945,6 +945,15 @@ app.before_request(lambda: say() and "said")
     assert [record.levelname for record in caplog.records] == levels[levels.index(level) :] * 2
 
 
+@pytest.mark.parametrize(("given", "level"), [("INFO", "INFO"), ("", "ERROR")])
+def test_only_our_variable_changes_a_level_that_is_not_the_default(given: str, level: str, deploy: Deploy) -> None:
+    """With logs in JSON the runtime has set AWS_LAMBDA_LOG_LEVEL already."""
+    deploy({"app.py": app()}, LAMBDA_WSGI_LOG_LEVEL=given, AWS_LAMBDA_LOG_LEVEL="ERROR")
+    logging.getLogger().setLevel(logging.ERROR)
+    start("main.handler")
+    assert logging.getLevelName(logging.getLogger().level) == level
+
+
 def test_flasks_logger_is_seen(deploy: Deploy, caplog: pytest.LogCaptureFixture) -> None:
     deploy({"app.py": FLASK + "app.before_request(lambda: app.logger.info('seen'))\n"})
     logging.getLogger().setLevel(logging.WARNING)
