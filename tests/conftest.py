@@ -6,6 +6,7 @@ LAYERKIT_TEST_REQUIRE names parts (python3.12, root, engine) whose absence is a 
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import platform
 import socket
@@ -48,6 +49,7 @@ def _surroundings(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """Unit tests see none of the user's settings, and connect to loopback alone."""
+    logging.getLogger().setLevel(logging.WARNING)  # Python's default; the handler shim sets it
     monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
     if request.node.get_closest_marker("integration"):
         return
