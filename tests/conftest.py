@@ -33,6 +33,7 @@ settings.load_profile("layerkit")  # no test asserts on the clock
 
 ROOT = Path(__file__).parents[1]
 IMAGE = "public.ecr.aws/sam/build-python3.12:latest-arm64"
+STRANGE = ("UV_", "PIP_", "LAYERKIT_", "LAMBDA_", "AWS_", "FLASK_", "DJANGO_", "API_GATEWAY_", "STRIP_STAGE")
 REQUIRED = set(filter(None, os.environ.get("LAYERKIT_TEST_REQUIRE", "").split(",")))
 RUNTIME = f"python{sys.version_info[0]}.{sys.version_info[1]}"  # unit tests build for the Python they run on
 
@@ -53,7 +54,7 @@ def _surroundings(
     monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
     if request.node.get_closest_marker("integration"):
         return
-    for name in [name for name in os.environ if name.startswith(("UV_", "PIP_", "LAYERKIT_"))]:
+    for name in [name for name in os.environ if name.startswith(STRANGE)]:
         monkeypatch.delenv(name)
     base = tmp_path_factory.getbasetemp()
     monkeypatch.setenv("LAYERKIT_CACHE_DIR", str(base / "no-cache-given"))

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import sys
-from collections.abc import Callable, Iterator
-from types import SimpleNamespace
+from collections.abc import Callable
 from typing import Any
 from unittest.mock import MagicMock
 
@@ -17,44 +15,15 @@ from werkzeug.exceptions import HTTPException, ImATeapot
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 import gateways
+from asking import API, CONTEXT, FRONTS, SECRET, Environ, Handler, ask
 from conftest import ROOT
-from gateways import Front, HttpApi2, LoadBalancer, Request
+from gateways import Front, LoadBalancer, Request
 
 sys.path.insert(0, str(ROOT / "layers/lambda-wsgi"))
 
 from lambda_wsgi import ErrorStatus, FlaskLambda, LambdaWSGI, handle_request
 
-Environ = dict[str, Any]
-Handler = Callable[[Any, Any], Any]
-CONTEXT = SimpleNamespace(aws_request_id="request-1")
-FRONTS = [
-    gateways.RestApi(), gateways.HttpApi1(), gateways.HttpApi2(), gateways.FunctionUrl(),
-    gateways.LoadBalancer(), gateways.LoadBalancerLists(), gateways.LatticeV1(), gateways.LatticeV2(),
-]  # fmt: skip
-API, ALB = HttpApi2(), LoadBalancer()
-SECRET = "s3cret"
-
-
-@pytest.fixture(autouse=True)
-def _surroundings_of_a_function(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No setting of this machine; the root logger's level, which the shim sets, is put back."""
-    for name in [name for name in os.environ if name.startswith(("LAMBDA_", "AWS_", "FLASK_", "API_GATEWAY_"))]:
-        monkeypatch.delenv(name)
-    level = logging.getLogger().level
-    yield
-    logging.getLogger().setLevel(level)
-
-
-def ask(
-    handler: Handler,
-    method: str = "GET",
-    target: str = "/",
-    *headers: tuple[str, str],
-    body: bytes = b"",
-    front: Front = API,
-) -> gateways.Response:
-    sent = Request(method=method, target=target, headers=headers, body=body)
-    return front.response(handler(front.event(sent), CONTEXT), sent)
+ALB = LoadBalancer()
 
 
 def answering(
