@@ -557,7 +557,7 @@ BAD = [
 def test_an_app_that_cannot_be_loaded(start: Start, bad: Bad, form: str) -> None:
     """One CRITICAL record says it all, and so does the init's error, which is none that the runtime shortens."""
     if bad.name == "read-only" and not can_mount():
-        pytest.skip("mounts need root")
+        absent("root", "mounts need root")
     function = start(bad.files, AWS_LAMBDA_LOG_FORMAT=form, **bad.environment)
     assert function.error
     assert function.error.type == "StartFailed"
