@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import stat
-import zipfile
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -21,7 +19,7 @@ from layerkit import tars, uv
 from layerkit.builders.engine import Engine
 from layerkit.model import Interpreter
 from runtime import ARN, LIMIT, TRACE, FunctionError, Lambda, Record, can_mount
-from test_three_layers import NAMES, clone, layerkit
+from test_three_layers import clone, layerkit, unpack
 
 pytestmark = pytest.mark.integration
 CLIENT = ["awslambdaric==4.2.2", "snapshot-restore-py==1.0.0"]
@@ -53,11 +51,7 @@ def opt(tmp_path_factory: pytest.TempPathFactory, python312: Interpreter) -> Pat
     layerkit(project, "build", LAYERKIT_CACHE_DIR=str(project / "cache"))
     folder = project / "opt"
     folder.mkdir(mode=0o755)
-    for name in NAMES:
-        with zipfile.ZipFile(project / f"dist/{name}.zip") as archive:
-            for info in archive.infolist():
-                Path(archive.extract(info, folder)).chmod(stat.S_IMODE(info.external_attr >> 16))
-    return folder
+    return unpack(project / "dist", folder)
 
 
 @pytest.fixture

@@ -129,15 +129,18 @@ def test_the_same_bytes_in_two_clones(built: Path, tmp_path: Path) -> None:
 # --- in Lambda's place --------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def opt(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The three zips unpacked in their order, with the zips' own modes, as Lambda fills /opt."""
-    folder = tmp_path_factory.mktemp("opt")
+def unpack(dist: Path, folder: Path) -> Path:
     for name in NAMES:
-        with zipfile.ZipFile(built / f"{name}.zip") as archive:
+        with zipfile.ZipFile(dist / f"{name}.zip") as archive:
             for info in archive.infolist():
                 Path(archive.extract(info, folder)).chmod(stat.S_IMODE(info.external_attr >> 16))
     return folder
+
+
+@pytest.fixture(scope="module")
+def opt(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The three zips unpacked in their order, with the zips' own modes, as Lambda fills /opt."""
+    return unpack(built, tmp_path_factory.mktemp("opt"))
 
 
 @pytest.fixture
