@@ -22,6 +22,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from elves import Made
 from layerkit import network, targets
 from layerkit.builders import Wanted
 from layerkit.builders.sdists import DEFAULT_REQUIRES, KeptWheels, build_requires, fetch, make_wheel
@@ -29,7 +30,6 @@ from layerkit.errors import BuildFailed, HashMismatch, IndexUnreachable, Machine
 from layerkit.model import Environment, Pin, Target
 from layerkit.network import Settings
 from layerkit.offers import Offer
-from test_elf import Made
 from wheelhouse import Index, make_sdist
 from wheelhouse import make_wheel as tiny_wheel
 

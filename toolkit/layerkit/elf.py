@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -33,7 +33,11 @@ PT_LOAD, PT_DYNAMIC, PT_GNU_STACK = 1, 2, 0x6474E551
 PF_X, DF_TEXTREL, VER_FLG_WEAK = 1, 4, 2
 DT_NULL, DT_NEEDED, DT_STRTAB, DT_STRSZ, DT_SONAME, DT_RPATH = 0, 1, 5, 10, 14, 15
 DT_TEXTREL, DT_RUNPATH, DT_FLAGS, DT_VERNEED = 22, 29, 30, 0x6FFFFFFE
-MOST_TEXT = 1 << 24  # bytes of all names together; a crafted file could name one long text a million times
+# A crafted file could name one long text a million times, or fill all its bytes with entries.
+MOST_TEXT = 1 << 20  # bytes of all names together
+MOST_ENTRIES = 1 << 16  # of the dynamic table; libraries of a gigabyte have some hundreds
+MOST_RECORDS = 1 << 16  # of versions, whose indexes have 15 bits
+BLOCK = 4096
 
 
 class ElfError(ValueError):
@@ -49,6 +53,7 @@ class Kind(StrEnum):
     CORE = "core"
 
 
+Fetch = Callable[[int, int], bytes]  # the file's bytes from here up to there; never asked for what is outside of it
 Versions = Mapping[str, tuple[str, ...]]  # library -> the names of its versions, in the file's order
 KINDS = dict(enumerate(Kind, 1))  # by e_type
 
@@ -81,17 +86,23 @@ class ElfFile:
 
 def read(content: bytes) -> ElfFile | None:
     """The facts of a file with this content; None when it is no ELF file.  Raises ElfError, and nothing else."""
-    return _Image(content).facts() if content.startswith(MAGIC) else None
+    return read_parts(lambda start, stop: content[start:stop], len(content)) if content.startswith(MAGIC) else None
+
+
+def read_parts(fetch: Fetch, size: int) -> ElfFile:
+    """The facts of an ELF file that need not be held as a whole.  Raises ElfError, and what `fetch` raises."""
+    return _Image(fetch, size).facts()
 
 
 class _Image:
     """The file as the loader maps it; every reading is checked against its end."""
 
-    def __init__(self, content: bytes) -> None:
-        self.content = content
-        if len(content) < 16 or content[4] not in (1, 2) or content[5] not in (1, 2):
+    def __init__(self, fetch: Fetch, size: int) -> None:
+        self.fetch, self.size = fetch, size
+        ident = fetch(0, min(16, size))
+        if len(ident) < 16 or ident[4] not in (1, 2) or ident[5] not in (1, 2):
             raise ElfError("the header is damaged: it is neither of 32 nor of 64 bit, or has no byte order")
-        self.order, self.bits = "<" if content[5] == 1 else ">", 32 * content[4]
+        self.order, self.bits = "<" if ident[5] == 1 else ">", 32 * ident[4]
         self.word = "I" if self.bits == 32 else "Q"
         self.loaded: list[tuple[int, int, int]] = []  # address, offset and size in the file
         self.strings = (0, 0)  # where in the file the string table begins and ends
@@ -103,7 +114,7 @@ class _Image:
         form = struct.Struct(self.order + layout)
         if offset + form.size > end:
             raise ElfError(f"the file is damaged or cut off: {what} should go on at byte {offset}")
-        return form.unpack_from(self.content, offset)
+        return form.unpack(self.fetch(offset, offset + form.size))
 
     def span(self, address: int, what: str) -> tuple[int, int]:
         """Where in the file this address lies, and where its segment ends there."""
@@ -115,16 +126,20 @@ class _Image:
     def text(self, index: int, what: str) -> str:
         """A string of the string table.  Bytes that are no UTF-8 become escapes, so that it can be printed."""
         start, end = self.strings[0] + index, self.strings[1]
-        stop = self.content.find(b"\0", start, end) if start < end else -1
-        if stop < 0:
-            raise ElfError(f"the file is damaged: {what} is text {index} of its string table, which has no such text")
-        self.text_left -= stop - start
-        if self.text_left < 0:
-            raise ElfError(f"the file is damaged: its names have more than {MOST_TEXT} bytes")
-        return self.content[start:stop].decode("utf-8", "backslashreplace")
+        text = bytearray()
+        while start < end:
+            block, zero, _ = self.fetch(start, min(end, start + BLOCK)).partition(b"\0")
+            text += block
+            self.text_left -= len(block)
+            if self.text_left < 0:
+                raise ElfError(f"the file is damaged: its names have more than {MOST_TEXT} bytes")
+            if zero:
+                return text.decode("utf-8", "backslashreplace")
+            start += BLOCK
+        raise ElfError(f"the file is damaged: {what} is text {index} of its string table, which has no such text")
 
     def facts(self) -> ElfFile:
-        whole = len(self.content)
+        whole = self.size
         header = self.fields(f"2HI3{self.word}I6H", 16, whole, "the header")
         number, machine, _, _, phoff, shoff, _, _, phsize, phnum, shsize, shnum, _ = header
         layout = "8I" if self.bits == 32 else "2I6Q"
@@ -154,11 +169,12 @@ class _Image:
         """The dynamic table: (tag, value), up to DT_NULL, as the loader reads it."""
         form = struct.Struct(f"{self.order}2{self.word}")
         offset, end = self.span(address, "the dynamic table")
-        end -= (end - offset) % form.size
-        for tag, value in form.iter_unpack(memoryview(self.content)[offset:end]):
-            if tag == DT_NULL:
-                return
-            yield tag, value
+        end = min(end - (end - offset) % form.size, offset + MOST_ENTRIES * form.size)
+        for at in range(offset, end, BLOCK):
+            for tag, value in form.iter_unpack(self.fetch(at, min(end, at + BLOCK))):
+                if tag == DT_NULL:
+                    return
+                yield tag, value
         raise ElfError("the file is damaged: its dynamic table has no end")
 
     def asks(self, bare: ElfFile, entries: list[tuple[int, int]]) -> ElfFile:
@@ -206,8 +222,8 @@ class _Image:
         """Records that end in the distance to the next one, or 0; glibc does not look at the counts beside them."""
         step = 1
         while step:
-            if offset in self.seen:
-                raise ElfError("the file is damaged: its table of versions runs in a circle")
+            if offset in self.seen or len(self.seen) == MOST_RECORDS:
+                raise ElfError("the file is damaged: its table of versions runs in a circle, or never ends")
             self.seen.add(offset)
             record = self.fields(layout, offset, end, "the table of versions")
             yield offset, record
