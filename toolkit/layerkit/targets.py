@@ -26,12 +26,28 @@ class Runtime:
     name: str
     glibc: tuple[int, int]
     deprecated: date | None
+    magic: int = 0  # the first two bytes of its .pyc files, little endian; 0 where it is not known
     known: bool = True
 
     def target(self, architecture: str, image: str = "") -> Target:
         """`image` names the build container's image; {runtime} and {architecture} in it stand for the target's."""
         reference = (image or default_image()).replace("{runtime}", self.name).replace("{architecture}", architecture)
         return Target(runtime=self.name, architecture=architecture, glibc=self.glibc, image=reference)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class System:
+    """What a runtime runs on, as its loader sees it."""
+
+    glibc: tuple[int, int]
+    symbols: Mapping[str, tuple[int, ...]]  # GLIBC, GLIBCXX, CXXABI, GCC -> the newest version that is defined
+    libraries: frozenset[str]  # that are there for certain; what is not among them is packed
+    also: frozenset[str]  # that have been seen there, on both architectures
+    loaders: Mapping[str, frozenset[str]]  # architecture -> the loader, and what is there on it alone
+
+    def all(self, architecture: str) -> frozenset[str]:
+        """Every library that may be counted on to be there."""
+        return self.libraries | self.also | self.loaders[architecture]
 
 
 @cache
@@ -74,16 +90,34 @@ def find_runtime(name: str) -> Runtime | None:
         if int(match[1]) <= newest:
             return None
         facts = data["newer"]
-    major, minor = data["systems"][facts["system"]]["glibc"].split(".")
     return Runtime(
         name=name,
-        glibc=(int(major), int(minor)),
+        glibc=system(name).glibc,
         deprecated=facts.get("deprecated"),
+        magic=facts.get("magic", 0),
         known=name in data["runtimes"],
     )
 
 
+@cache
+def system(runtime: str) -> System:
+    """Of a runtime that is newer than the newest known: the newest known system."""
+    data = _data()
+    facts = data["systems"][(data["runtimes"].get(runtime) or data["newer"])["system"]]
+    major, minor = _version(facts["glibc"])
+    return System(
+        glibc=(major, minor),
+        symbols={"GLIBC": (major, minor)} | {prefix: _version(text) for prefix, text in facts["symbols"].items()},
+        libraries=frozenset(facts["libraries"]),
+        also=frozenset(facts["also"]),
+        loaders={architecture: frozenset(names) for architecture, names in facts["loaders"].items()},
+    )
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(map(int, text.split(".")))
+
+
 def libraries(target: Target) -> list[str]:
     """The shared libraries that the runtime certainly has: what is not among them is packed."""
-    facts = _data()["runtimes"].get(target.runtime) or _data()["newer"]
-    return list(_data()["systems"][facts["system"]]["libraries"])
+    return sorted(system(target.runtime).libraries)
