@@ -102,6 +102,7 @@ defaults:
   prune: [tests, stubs, sources]
   network: none
   pack_libraries: false
+  verify: {licenses: [MIT, LGPL-2.1-or-later WITH GCC-exception-2.0], waive: {executable-stack: "seen to run, 2026"}}
 container:
   image: registry.example.com:5000/team/build-{runtime}:3-{architecture}
   step_minutes: 90
@@ -123,9 +124,10 @@ layers:
     prune: []
     runtimes: [python3.12]
     architectures: [x86_64]
+    verify: {imports: [top, top.part_1], licenses: [0BSD], waive: {glibc: "not called"}}
 functions:
   hello: {source: code, handler: app/main.handler, layers: [base, top]}
-  bare: {layers: []}
+  bare: {layers: [], verify: {waive: {function-shadow: "on purpose"}}}
 publish:
   regions: [us-east-1, us-gov-west-1, eusc-de-east-1]
   share: {accounts: ["012345678901", 123456789012], organization: o-abcde12345}
@@ -434,6 +436,41 @@ BAD = [
         layer("runtimes: [python3.12]\nlicense: MIT") + "defaults: {license: 3, runtimes: [3.12]}\n",
         (7, "defaults.runtimes[0]", "write python3.12"),
         (7, "defaults.license", "must be text"),
+    ),
+    bad(
+        "checks that cannot be",
+        layer(
+            "verify:\n"
+            "  imports: [a-b, 1, a, a, .b, 'a..b']\n"
+            "  licenses: [BSD 3, MIT, MIT, ~]\n"
+            "  waive: {glib: why, glibc: '', elf-machine: ' ', needed-library: 3, licence: {}}\n"
+            "  wave: {}"
+        ),
+        (6, "layers.a.verify.imports[3]", "'a' is here twice"),
+        (6, "layers.a.verify.imports[0]", "'a-b' is not a module's name, as package.module"),
+        (6, "layers.a.verify.imports[1]", "must be a module's name, as package.module, not a number (1)"),
+        (6, "layers.a.verify.imports[4]", "'.b' is not a module's name"),
+        (6, "layers.a.verify.imports[5]", "'a..b' is not a module's name"),
+        (7, "layers.a.verify.licenses[2]", "'MIT' is here twice"),
+        (7, "layers.a.verify.licenses[0]", "'BSD 3' is not an SPDX identifier, as BSD-3-Clause"),
+        (7, "layers.a.verify.licenses[3]", "must be an SPDX identifier, as BSD-3-Clause, not nothing"),
+        (8, "layers.a.verify.waive.glib", "there is no rule 'glib'; did you mean 'glibc'?"),
+        (8, "layers.a.verify.waive.glibc", "write the reason, in words: it is shown each time"),
+        (8, "layers.a.verify.waive.elf-machine", "write the reason, in words"),
+        (8, "layers.a.verify.waive.needed-library", "must be the reason, in words, not a number (3)"),
+        (8, "layers.a.verify.waive.licence", "there is no rule 'licence'; did you mean 'license'?"),
+        (9, "layers.a.verify.wave", "unknown key 'wave'; did you mean 'waive'?"),
+    ),
+    bad(
+        "checks where they do not stand",
+        layer("verify: {licenses: []}\nimports: [a]")
+        + "functions: {f: {layers: [a], verify: {imports: [a]}}}\n"
+        + "defaults: {verify: {imports: [a], waive: [glibc]}}\n",
+        (5, "layers.a.verify.licenses", "allows none"),
+        (6, "layers.a.imports", "unknown key 'imports'; write it under verify"),
+        (7, "functions.f.verify.imports", "unknown key 'imports'; known: waive"),
+        (8, "defaults.verify.imports", "unknown key 'imports'"),
+        (8, "defaults.verify.waive", "must be a mapping of rules to reasons, not a list"),
     ),
     # names and limits of AWS
     bad(

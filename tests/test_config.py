@@ -15,10 +15,10 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from layerkit import config, environment
+from layerkit import checks, config, environment, publishing
 from layerkit.config import load
 from layerkit.errors import ConfigError
-from layerkit.model import Bytecode, Environment, Function, Layer, LayersFile, Prune, Share, Target
+from layerkit.model import Bytecode, Checks, Environment, Function, Layer, LayersFile, Prune, Share, Target
 from layers_examples import GOOD, UNSEEN, built, container, layer, layers, top, write
 from test_schema import schema_refuses
 
@@ -58,6 +58,10 @@ def test_everything_is_read(tmp_path: Path) -> None:
         requirements=("Flask[async]>=3.1,<4 ; python_version >= '3.12'", "werkzeug"),
         prune=frozenset(Prune),
         environment=Environment(system_packages=("gcc", "libpq-devel")),
+        checks=Checks(
+            licenses=("MIT", "LGPL-2.1-or-later WITH GCC-exception-2.0"),
+            waivers={"executable-stack": "seen to run, 2026"},
+        ),
     )
     above = Layer(
         key="top",
@@ -68,6 +72,11 @@ def test_everything_is_read(tmp_path: Path) -> None:
         source=path.parent / "code" / "inner",
         bytecode=Bytecode.ONLY,
         environment=Environment(network=False, pack_libraries=False),
+        checks=Checks(
+            imports=("top", "top.part_1"),
+            licenses=("0BSD",),
+            waivers={"executable-stack": "seen to run, 2026", "glibc": "not called"},
+        ),
     )
     assert load(path) == LayersFile(
         path=path,
@@ -76,7 +85,7 @@ def test_everything_is_read(tmp_path: Path) -> None:
             "hello": Function(
                 key="hello", layers=("base", "top"), source=path.parent / "code", handler="app/main.handler"
             ),
-            "bare": Function(key="bare", layers=()),
+            "bare": Function(key="bare", layers=(), checks=Checks(waivers={"function-shadow": "on purpose"})),
         },
         regions=("us-east-1", "us-gov-west-1", "eusc-de-east-1"),
         share=Share(accounts=("012345678901", "123456789012"), organization="o-abcde12345"),
@@ -211,7 +220,7 @@ def test_line_endings_and_byte_order_marks_change_nothing(written: bytes, tmp_pa
     read = load(path)
     path.write_text(EVERYTHING)
     assert read == load(path)
-    path.write_bytes(written.replace(b"MIT", b"[M]"))
+    path.write_bytes(written.replace(b"license: MIT", b"license: [M]"))
     assert [(p.line, p.path) for p in mistakes(path).problems] == [(5, "defaults.license")]
 
 
@@ -410,9 +419,10 @@ KEYS = sorted(
         *config.DEFAULTS,
         *config.LAYER,
         *config.FUNCTION,
-        *config.PUBLISH,
-        *config.SHARE,
+        *publishing.PUBLISH,
+        *publishing.SHARE,
         *environment.CONTAINER,
+        *checks.LAYER,
     }
 )
 # no line breaks: Python's $, unlike a JSON schema's, matches before one at the end

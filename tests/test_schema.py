@@ -12,10 +12,11 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from layerkit import config, environment, targets
+from layerkit import checks, config, environment, publishing, targets
 from layerkit.config import load
 from layerkit.errors import ConfigError
 from layerkit.model import Bytecode, Prune
+from layerkit.verify.rules import rules
 from layers_examples import BAD, GOOD, UNSEEN, Bad, Good, write
 
 DATA = resources.files("layerkit") / "data"
@@ -94,6 +95,7 @@ def test_words_are_those_of_the_code() -> None:
     assert sub("bytecode", "enum") == list(Bytecode)
     assert sub("prune", "items", "enum") == list(Prune)
     assert sub("network", "enum") == list(environment.NETWORKS)
+    assert sub("waive", "propertyNames", "enum") == list(rules())
     assert tuple(sub("runtimes", "items", "anyOf")[0]["enum"]) == targets.known_runtimes()
 
 
@@ -136,8 +138,11 @@ def test_keys_are_those_of_the_parser() -> None:
     assert set(sub("layer", "properties")) == set(config.LAYER)
     assert set(sub("function", "properties")) == set(config.FUNCTION)
     assert set(CONTAINER) == set(environment.CONTAINER)
-    assert set(SCHEMA["properties"]["publish"]["properties"]) == set(config.PUBLISH)
-    assert set(sub("share")["anyOf"][1]["properties"]) == set(config.SHARE)
+    assert set(SCHEMA["properties"]["defaults"]["properties"]["verify"]["properties"]) == set(checks.DEFAULTS)
+    assert set(sub("layer", "properties", "verify", "properties")) == set(checks.LAYER)
+    assert set(sub("function", "properties", "verify", "properties")) == set(checks.FUNCTION)
+    assert set(SCHEMA["properties"]["publish"]["properties"]) == set(publishing.PUBLISH)
+    assert set(sub("share")["anyOf"][1]["properties"]) == set(publishing.SHARE)
 
 
 def test_patterns_are_those_of_the_parser() -> None:
@@ -147,11 +152,13 @@ def test_patterns_are_those_of_the_parser() -> None:
         sub("layer", "properties", "name", "pattern"): config.NAME,
         sub("function", "properties", "handler", "pattern"): config.HANDLER,
         sub("folder", "pattern"): config.FOLDER,
-        sub("regions", "items", "pattern"): config.REGION,
+        sub("regions", "items", "pattern"): publishing.REGION,
         sub("image", "pattern"): environment.IMAGE,
         sub("layer", "properties", "system_packages", "items", "pattern"): environment.PACKAGE,
-        share["accounts"]["items"]["anyOf"][0]["pattern"]: config.ACCOUNT,
-        share["organization"]["pattern"]: config.ORGANIZATION,
+        share["accounts"]["items"]["anyOf"][0]["pattern"]: publishing.ACCOUNT,
+        share["organization"]["pattern"]: publishing.ORGANIZATION,
+        sub("layer", "properties", "verify", "properties", "imports", "items", "pattern"): checks.MODULE,
+        sub("licenses", "items", "pattern"): checks.LICENSE,
     }
     assert {schema: f"^{parser}$" for schema, parser in patterns.items()} == {schema: schema for schema in patterns}
 

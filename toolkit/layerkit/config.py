@@ -8,23 +8,23 @@ from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
 
-from layerkit import targets
+from layerkit import checks, targets
 from layerkit.environment import BUILD, CONTAINER, container, environment, nothing_to_build
 from layerkit.errors import ConfigError
 from layerkit.model import Bytecode, Environment, Function, Layer, LayersFile, Prune, Share, Target
+from layerkit.publishing import publishing
 from layerkit.reader import Value, nearest, read
 
 TOP = ("version", "defaults", "container", "layers", "functions", "publish")
-DEFAULTS = ("runtimes", "architectures", "license", "bytecode", "prune", *BUILD)
+DEFAULTS = ("runtimes", "architectures", "license", "bytecode", "prune", "verify", *BUILD)
 LAYER = ("name", "description", "requirements", "uses", "source", "system_packages", *DEFAULTS)
-FUNCTION = ("source", "handler", "layers")
-PUBLISH = ("regions", "share")
-SHARE = ("accounts", "organization")
+FUNCTION = ("source", "handler", "layers", "verify")
 HINTS = {
     "runtime": "write runtimes: [python3.12]",
     "architecture": "write architectures: [arm64]",
     "system_packages": "write it in each layer that needs it",
     **{key: f"{key} stands under container" for key in CONTAINER},
+    **dict.fromkeys(checks.LAYER, "write it under verify"),
 }
 
 # ASCII alone, here and below: \w and \d would take other scripts' letters and digits, which AWS does not
@@ -32,10 +32,7 @@ KEY = r"[A-Za-z0-9][A-Za-z0-9_-]{0,139}"  # it is the layer's name unless anothe
 NAME = r"[A-Za-z0-9_-]{1,140}"  # botocore: LayerName, without the ARN form
 HANDLER = r"[A-Za-z_][A-Za-z0-9_./-]*\.[A-Za-z_][A-Za-z0-9_]*"
 FOLDER = r"(?!/)(?!(.*/)?\.\.(/|$))[^\x00-\x1f]+"
-REGION = r"[a-z]{2,}(-[a-z]+)+-[0-9]+"
 SOME = r"(?s).+"  # any text but none
-ACCOUNT = r"[0-9]{12}"
-ORGANIZATION = r"o-[a-z0-9]{10,32}"
 
 
 def load(path: Path) -> LayersFile:
@@ -70,6 +67,7 @@ class _Loader:
             top["version"].wrong(f"must be the number 1, not {top['version'].kind()}: this layerkit reads version 1")
         self.image, step_limit = container(top["container"].fields(CONTAINER) if "container" in top else {})
         defaults = top["defaults"].fields(DEFAULTS, hints=HINTS) if "defaults" in top else {}
+        checks.checks(None, (), defaults.get("verify"))
         self._settings(defaults)  # so that a mistake there is told even if every layer overrides it
         if "layers" not in top:
             root.wrong("the key 'layers' is missing")
@@ -80,15 +78,13 @@ class _Loader:
         functions = {}
         for key, value in (top["functions"].entries("a mapping of functions") if "functions" in top else {}).items():
             functions[key] = self._function(key, value, layers)
-        publish = top["publish"].fields(PUBLISH) if "publish" in top else {}
-        found = publish["regions"].items("regions") if "regions" in publish else []
-        regions = tuple(region.text("an AWS region", pattern=REGION) for region in found)
+        regions, share = publishing(top["publish"]) if "publish" in top else ((), Share())
         return LayersFile(
             path=self.path,
             layers=layers,
             functions=functions,
             regions=regions,
-            share=_share(publish["share"]) if "share" in publish else Share(),
+            share=share,
             step_limit=step_limit,
             warnings=tuple(self.warnings),
         )
@@ -121,6 +117,7 @@ class _Loader:
             bytecode=bytecode,
             prune=prune,
             environment=builds,
+            checks=checks.checks(fields.get("verify"), checks.LAYER, defaults.get("verify")),
         )
 
     def _settings(
@@ -235,7 +232,8 @@ class _Loader:
             else ""
         )
         source = self._folder(fields["source"]) if "source" in fields else None
-        return Function(key=key, source=source, handler=handler, layers=names)
+        checked = checks.checks(fields.get("verify"), checks.FUNCTION)
+        return Function(key=key, source=source, handler=handler, layers=names, checks=checked)
 
 
 def _requirements(value: Value) -> Iterator[str]:
@@ -274,23 +272,3 @@ def _keys(value: Value, layers: Collection[str], *, limit: int = 0) -> tuple[str
         elif key and layers:  # without any: a mistake that is told at its own place
             item.wrong(f"there is no layer {key!r}" + nearest(key, layers))
     return tuple(found)
-
-
-def _share(value: Value) -> Share:
-    if not value.is_mapping:
-        words = "private, public, {accounts: [...]} or {organization: o-...}"
-        return Share(public=value.choice(("private", "public"), words) == "public")
-    fields = value.fields(SHARE, empty="names neither accounts nor an organization; write private")
-    accounts = []
-    for item in fields["accounts"].items("accounts", empty="names no account") if "accounts" in fields else []:
-        # as written: YAML reads 012345670123 as an octal number
-        if re.fullmatch(ACCOUNT, item.raw):
-            accounts.append(item.raw)
-        else:
-            item.wrong(f"{item.raw!r} is not the number of an account: 12 digits")
-    organization = ""
-    if "organization" in fields:
-        organization = fields["organization"].text(
-            "an organization's id", pattern=ORGANIZATION, rule="o- and 10 to 32 letters or digits"
-        )
-    return Share(accounts=tuple(accounts), organization=organization)

@@ -107,3 +107,9 @@ class BuildFailed(LayerkitError):
     """A source distribution did not become a wheel: its build failed, took too long, or wanted a network."""
 
     exit_code = 12
+
+
+class VerifyFailed(LayerkitError):
+    """A layer, or a function with its layers, breaks a rule that would break it in Lambda."""
+
+    exit_code = 13

@@ -74,6 +74,15 @@ class Environment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Checks:
+    """What verifying a layer, or a function, takes from its declaration."""
+
+    imports: tuple[str, ...] | None = None  # modules that must import; None: all at the layer's top
+    licenses: tuple[str, ...] | None = None  # SPDX identifiers that its distributions may have; None: any
+    waivers: Mapping[str, str] = field(default_factory=dict)  # id of a rule -> why its breach is accepted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Layer:
     """One declared layer."""
 
@@ -88,6 +97,7 @@ class Layer:
     bytecode: Bytecode = Bytecode.UNCHECKED_HASH
     prune: frozenset[Prune] = frozenset()
     environment: Environment = Environment()
+    checks: Checks = Checks()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +108,7 @@ class Function:
     layers: tuple[str, ...]
     source: Path | None = None
     handler: str = ""
+    checks: Checks = Checks()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
