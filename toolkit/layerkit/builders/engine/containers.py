@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from layerkit.builders import Unfit
 from layerkit.builders.engine import CACHE, LABEL, PLATFORMS, QEMU_CPU, TOP, Engine
@@ -15,6 +15,7 @@ from layerkit.builders.engine import CACHE, LABEL, PLATFORMS, QEMU_CPU, TOP, Eng
 if TYPE_CHECKING:
     from docker.models import containers
 
+RIGHTS = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "SETGID", "SETUID"]  # of a closed container
 ABANDONED = 24 * 3600  # seconds after which a container of another machine's client is surely nobody's any more
 
 
@@ -63,15 +64,18 @@ class Container:
 
 @contextmanager
 def opened(
-    engine: Engine, image: str, command: str, *, machine: str, owner: str, volume: str, network: str = ""
-) -> Iterator[Container]:
+    engine: Engine, image: str, command: str, *, machine: str, owner: str, volume: str = "", network: str = "",
+    closed: bool = False,
+) -> Iterator[Container]:  # fmt: skip
     """A container of `image` with this shell command, which is gone when the work in it is, however that ends.
 
-    `owner` is the workspace of this run, by which a later run knows whether this one is still at work.
+    `owner` is the workspace of this run, by which a later run knows whether this one is still at work.  `closed`
+    leaves its root only the rights to arrange files and to become another user; it has no /dev/shm, as in Lambda.
     """
     from docker.types import Mount
 
     name = f"layerkit-{owner}-{os.urandom(4).hex()}"  # known before the engine answers
+    rights: dict[str, Any] = {"cap_drop": ["ALL"], "cap_add": RIGHTS, "ipc_mode": "none"} if closed else {}
     labels = {f"{LABEL}.role": "builder", f"{LABEL}.machine": engine.machine, f"{LABEL}.owner": owner}
     try:
         with engine.talking(Unfit):
@@ -81,8 +85,8 @@ def opened(
                 image, [command], entrypoint=["/bin/sh", "-c"], name=name, labels=labels,
                 platform=PLATFORMS[machine], init=True, user="0", working_dir="/",
                 environment={"QEMU_CPU": QEMU_CPU.get(machine, "max")}, network_mode=network or None,
-                mounts=[Mount(CACHE, volume, labels={f"{LABEL}.role": "packages"})],
-                security_opt=["no-new-privileges"],
+                mounts=[Mount(CACHE, volume, labels={f"{LABEL}.role": "packages"})] if volume else [],
+                security_opt=["no-new-privileges"], **rights,
             )  # fmt: skip
         yield Container(engine, made)
     finally:
