@@ -54,8 +54,10 @@ def test_help() -> None:
         "doctor",
         "init",
         "lock",
+        "rules",
+        "verify",
     ]
-    for command in ("build", "init", "lock"):
+    for command in ("build", "init", "lock", "rules", "verify"):
         assert layerkit(command, "-h").returncode == 0
 
 

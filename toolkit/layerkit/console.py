@@ -10,16 +10,21 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TextIO
 
-from layerkit.errors import LayerkitError
+from layerkit.errors import LayerkitError, MachineError
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from layerkit.doctor.findings import Finding
     from layerkit.pipeline import LayerResult, LockResult
+    from layerkit.verify.report import Report
+    from layerkit.verify.rules import Rule
+
+COLOURS = {"ok": 32, "warn": 33, "warning": 33, "fail": 31, "error": 31}
 
 
 def size(count: int) -> str:
@@ -173,13 +178,40 @@ class Console:
             return
         shown = [finding for finding in findings if finding.status != "ok" or not self.quiet]
         width = max((len(finding.name) for finding in shown), default=0)
-        colours = self.stream.isatty() and "NO_COLOR" not in os.environ
         for finding in shown:
-            colour = {"ok": 32, "warn": 33, "fail": 31}[finding.status]
-            mark = f"\x1b[{colour}m{finding.status:4}\x1b[0m" if colours else f"{finding.status:4}"
+            mark = self._coloured(f"{finding.status:4}", finding.status)
             self._print(f"{mark}  {finding.name.ljust(width)}  {finding.found}")
             if finding.cure:
                 self._print(f"{' ' * (width + 8)}To do: {finding.cure}")
+
+    def verified(self, report: Report, form: str) -> None:
+        """A verdict for each zip and function; in CI on GitHub an annotation for each finding besides."""
+        from layerkit.verify import report as reports
+
+        self._end_live()
+        if form == "json":
+            self._result(reports.as_json(report) | {"warnings": self.warnings})
+        elif form == "sarif":
+            from layerkit.verify.sarif import as_sarif
+
+            self._result(as_sarif(report))
+        elif form == "github":
+            self._out("\n".join(reports.as_github(report)))
+        else:
+            for line in reports.as_text(report, quiet=self.quiet):
+                self._print(self._coloured(line))
+            if self.github:
+                for line in reports.as_github(report):
+                    self._print(line)
+            if not self.quiet or not report.ok:
+                self._print(reports.summary(report))
+
+    def explained(self, rules: Sequence[Rule], markdown: str) -> None:
+        """Rules are the result of their command, so they go to standard output in either form."""
+        if self.as_json:
+            self._result([asdict(rule) for rule in rules])
+        else:
+            self._out(markdown.rstrip("\n"))
 
     def said(self, message: str, **facts: Any) -> None:
         """The result of a command that has just one thing to say."""
@@ -199,12 +231,26 @@ class Console:
             self._result({"error": {"kind": type(error).__name__, **fields, "problems": problems}})
         if self.github:
             self._print(f"::error title=layerkit::{_escaped(str(error))}")
-        red, plain = ("\x1b[31m", "\x1b[0m") if self.stream.isatty() and "NO_COLOR" not in os.environ else ("", "")
-        self._print(f"{red}error:{plain} {error}")
+        self._print(f"{self._coloured('error:', 'error')} {error}")
 
-    @staticmethod
-    def _result(value: object) -> None:
-        print(json.dumps(value, indent=2))  # noqa: T201
+    def _coloured(self, text: str, word: str = "") -> str:
+        """`text` in the colour of the word that it stands for, or begins with, on a terminal that has colours."""
+        colour = COLOURS.get(word or text.strip().partition(":")[0])
+        colours = self.stream.isatty() and "NO_COLOR" not in os.environ
+        return f"\x1b[{colour}m{text}\x1b[0m" if colours and colour else text
+
+    def _result(self, value: object) -> None:
+        self._out(json.dumps(value, indent=2))
+
+    def _out(self, text: str) -> None:
+        """Print what was asked for.  Raises MachineError where nobody takes it: a full disk, a closed pipe."""
+        try:
+            print(text, flush=True)  # noqa: T201
+        except OSError as error:
+            self.as_json = False
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python fails again at its end
+            why = error.strerror or str(error)
+            raise MachineError("the result cannot be written", where="standard output", why=why) from None
 
 
 def _escaped(message: str) -> str:

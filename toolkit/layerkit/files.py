@@ -52,6 +52,7 @@ def disk_errors(where: Path) -> Iterator[None]:
             errno.EPERM: ("may not be written", "check its owner and mode"),
             errno.ENOTDIR: ("is a file, or below one, where a folder is needed", "name another folder"),
             errno.EEXIST: ("is a file, or below one, where a folder is needed", "name another folder"),
+            errno.ENOENT: ("cannot be made", "name another folder"),
             errno.EROFS: ("is on a read-only file system", "choose another folder"),
         }
         if error.errno not in cures:

@@ -1,4 +1,4 @@
-"""The only file that runs uv: finding it, its environment, its failures in our words."""
+"""uv: finding it, its environment, running it, its failures in our words."""
 
 from __future__ import annotations
 
