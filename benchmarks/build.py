@@ -64,12 +64,7 @@ class Bench:
 
     def changed(self, name: str, change: Callable[[dict[str, Any]], object]) -> Path:
         """A copy of the project with another layers.yaml."""
-        project = shutil.copytree(self.project, self.work / name)
-        file = project / "layers.yaml"
-        declared = yaml.safe_load(file.read_text(encoding="utf-8"))
-        change(declared)
-        file.write_text(yaml.safe_dump(declared, sort_keys=False), encoding="utf-8")
-        return project
+        return tools.changed(self.project, self.work / name, change)
 
     def folder(self, name: str) -> Path:
         folder = self.work / name

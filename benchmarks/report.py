@@ -14,7 +14,9 @@ from statistics import median
 from typing import Literal
 
 BLOCK = "measured"  # its name in a README's markers
-UNITS = {"s": (1.0, 2), "ms": (1e-3, 1), "µs": (1e-6, 1), "kB": (1e3, 1), "failed": (1.0, 0)}  # with decimal places
+UNITS = {  # with decimal places
+    "s": (1.0, 2), "ms": (1e-3, 1), "µs": (1e-6, 1), "kB": (1e3, 1), "MB": (1e6, 0), "failed": (1.0, 0),
+}  # fmt: skip
 REACHED = {None: "", True: "yes", False: "**no**"}
 
 
@@ -35,7 +37,7 @@ class Goal:
         if self.kind == "seconds":
             return f"at most {self.bound:g} s" if self.bound >= 0.1 else f"at most {self.bound * 1e3:g} ms"
         if self.kind == "bytes":
-            return f"at most {self.bound / 1e3:g} kB"
+            return f"at most {self.bound / 1e3:g} kB" if self.bound < 1e6 else f"at most {self.bound / 1e6:g} MB"
         if self.kind == "failed":
             return f"at most {self.bound:g}" if self.bound else "none"
         return "no slower" if self.bound == 1 else f"at least {self.bound:g} times faster"
@@ -47,7 +49,7 @@ class Figure:
 
     name: str
     peer_name: str
-    unit: Literal["s", "ms", "µs", "kB", "failed"]
+    unit: Literal["s", "ms", "µs", "kB", "MB", "failed"]
     layerkit: Sequence[float]
     peer: Sequence[float]
     goals: tuple[Goal, ...] = ()

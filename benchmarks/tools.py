@@ -8,10 +8,13 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from layerkit import __version__, bytecode, config, uv
 from layerkit import lock as lockfile
@@ -138,6 +141,16 @@ def layers(project: Path) -> list[Layer]:
         pinned = tuple(f"{name}=={versions[name]}" for name in names)
         found.append(Layer(key=key, requirements=pinned, source=layer.source))
     return found
+
+
+def changed(project: Path, to: Path, change: Callable[[dict[str, Any]], object]) -> Path:
+    """A copy of the project with another layers.yaml."""
+    shutil.copytree(project, to)
+    file = to / "layers.yaml"
+    declared = yaml.safe_load(file.read_text(encoding="utf-8"))
+    change(declared)
+    file.write_text(yaml.safe_dump(declared, sort_keys=False), encoding="utf-8")
+    return to
 
 
 def layerkit_build(project: Path, folder: Path, python: Python, *keys: str, **env: str) -> None:
