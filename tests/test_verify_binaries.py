@@ -54,7 +54,7 @@ def told(
     before = (facts(*used, label="used.zip"),) if used else ()
     found = list(binaries.check(Subject(facts=facts(*entries), targets=declared, used=before)))
     assert all(one.subject == "layer.zip" for one in found)
-    assert all(one.message.startswith(f"{words.shown(one.path)} ") for one in found)
+    assert all(one.message.startswith(f"{words.shown(one.path)} ") or one.rule == "needed-library" for one in found)
     return [(one.rule, one.path, one.message.removeprefix(f"{words.shown(one.path)} ")) for one in found]
 
 
@@ -161,6 +161,16 @@ def test_libraries_that_are_none(path: str) -> None:
         "that was copied as text"
     )
     assert told(Entry(path=path, size=1234)) == [("elf-damaged", path, why)]
+
+
+@pytest.mark.parametrize(
+    "path", ["__MACOSX/python/a/._b.cpython-312-darwin.so", "python/a/._b.cpython-311-aarch64-linux-gnu.so"]
+)
+def test_what_macos_leaves_is_no_library(path: str) -> None:
+    assert told(Entry(path=path, size=84)) == []
+    assert told(Entry(path=path)) == []
+    real = path.replace("__MACOSX/", "").replace("._", "_")
+    assert told(Entry(path=real, size=84))[0][0] == "elf-damaged"
 
 
 def test_what_was_not_read_is_not_judged() -> None:
@@ -336,10 +346,41 @@ def test_libraries_of_the_runtime() -> None:
 
 def test_missing_libraries() -> None:
     assert told(needing("libGL.so.1", "libX11.so.6")) == [
-        ("needed-library", MODULE, "needs libGL.so.1, libX11.so.6, which neither python3.12 nor the layer has")
+        ("needed-library", MODULE, "needs libGL.so.1, which neither python3.12 nor the layer has"),
+        ("needed-library", MODULE, "needs libX11.so.6, which neither python3.12 nor the layer has"),
     ]
     assert told(needing("libcrypt.so.1", path="bin/x"), runtimes=("python3.11",)) == []
     assert [rule for rule, _, _ in told(needing("libcrypt.so.1", path="bin/x"))] == ["needed-library"]
+
+
+def missing(*entries: Entry, **declared: tuple[str, ...]) -> list[tuple[str, str]]:
+    runtimes, machines = declared.get("runtimes", ("python3.12",)), declared.get("architectures", ("arm64",))
+    targets = tuple(target(runtime, one) for runtime in runtimes for one in machines)
+    found = binaries.check(Subject(facts=facts(*entries), targets=targets))
+    return [(one.path, one.message) for one in found if one.rule == "needed-library"]
+
+
+def test_a_missing_library_is_told_once_for_all_files_that_need_it() -> None:
+    files = [needing("libGL.so.1", path=f"python/a/_{number}.so") for number in range(5)]
+    ours = f"{files[0].path}, {files[1].path}, {files[2].path} and 2 more"
+    more = [needing("libEGL.so.1", "libGL.so.1", path="python/b.so")]
+    assert missing(*more, *files[:4]) == [
+        ("python/b.so", "5 files need libGL.so.1, which neither python3.12 nor the layer has (python/b.so, "
+         "python/a/_0.so, python/a/_1.so and 2 more)"),
+        ("python/b.so", "python/b.so needs libEGL.so.1, which neither python3.12 nor the layer has"),
+    ]  # fmt: skip
+    why = f"5 files need libGL.so.1, which neither python3.12 nor the layer has ({ours})"
+    assert missing(*files, architectures=("arm64", "x86_64")) == [(files[0].path, why)]
+    told_of = [message for _, message in missing(*files, runtimes=("python3.12", "python3.13"))]
+    assert told_of == [why, why.replace("3.12", "3.13")]
+
+
+def test_of_very_many_missing_libraries_the_most_needed_are_told() -> None:
+    names = [f"lib{number}.so" for number in range(40)]
+    found = missing(needing(*names), needing(names[39], path="python/z.so"))
+    assert len(found) == 11
+    assert found[0][1].startswith("2 files need lib39.so, which")
+    assert found[10] == (MODULE, "also needed and missing: lib9.so, lib10.so, lib11.so and 27 more")
 
 
 @pytest.mark.parametrize(
@@ -357,7 +398,7 @@ def test_where_the_loader_looks(paths: Mapping[int, str] | None, place: str) -> 
     library = binary(f"{place}/libfoo.so.1")
     found = told(needing("libfoo.so.1", paths=paths), library)
     assert [rule for rule, _, _ in found if rule != "rpath"] == []
-    assert [rule for rule, _, _ in told(needing("libfoo.so.1", paths=paths))][:1] == ["needed-library"]
+    assert [rule for rule, _, _ in told(needing("libfoo.so.1", paths=paths))][-1:] == ["needed-library"]
 
 
 def test_a_link_is_as_good_as_a_file() -> None:
@@ -367,7 +408,7 @@ def test_a_link_is_as_good_as_a_file() -> None:
 
 def test_a_library_of_another_machine_is_not_found() -> None:
     other = binary("lib/libfoo.so.1", machine=X86)
-    assert [rule for rule, _, _ in told(needing("libfoo.so.1"), other)] == ["needed-library", "elf-machine"]
+    assert [rule for rule, _, _ in told(needing("libfoo.so.1"), other)] == ["elf-machine", "needed-library"]
 
 
 def test_rpath_is_ignored_where_there_is_a_runpath() -> None:
@@ -417,6 +458,7 @@ def test_a_library_by_its_path() -> None:
         ("/optional", "/optional"),
         ("lib", "lib"),
         ("$ORIGIN:", "the working directory"),
+        ("/a/" + " " * 150 + "b", "/a/ b"),
         ("/a\x1b:/b", "/a\\x1b, /b"),
     ],
 )

@@ -140,6 +140,10 @@ def test_metadata_that_cannot_be_read() -> None:
         assert check(entry) == [("metadata", message)]
 
 
+def test_metadata_that_was_not_read_is_told_of_the_zip_alone() -> None:
+    assert check(Entry(path="python/x-1.dist-info/METADATA", unread="not read: the zip holds more than 9")) == []
+
+
 def test_numbers_and_parentheses_without_an_end() -> None:
     version = "1" * 5000
     many = f"six; {'(' * 2000}os_name == 'posix'{')' * 2000}"
@@ -388,7 +392,8 @@ def test_own_source_has_the_layer_s_license() -> None:
 def test_a_layer_without_own_source_needs_no_license_of_its_own() -> None:
     record = Entry(path="python/x-1.0.dist-info/RECORD", text="x.py,,\n")
     compiled = Entry(path="python/__pycache__/x.cpython-312.pyc")
-    entries = (metadata("x", "1.0", "License: MIT"), record, Entry(path="python/x.py"), compiled)
+    junk = Entry(path="python/._x.py")  # of macOS
+    entries = (metadata("x", "1.0", "License: MIT"), record, Entry(path="python/x.py"), compiled, junk)
     assert list(distributions.check(subject(*entries, licenses=["MIT"]), "GPL-3.0-only")) == []
 
 

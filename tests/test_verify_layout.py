@@ -156,6 +156,37 @@ def test_unzipped_size_is_smaller_than_the_limit() -> None:
     assert "unzipped-size" in broken(GOOD, unpacked_size=LIMIT)
 
 
+UNSEEN = "not read: the zip holds more than 524,288,000 bytes unpacked"
+
+
+def test_what_was_not_looked_at_for_its_size_is_no_damage() -> None:
+    rest = [entry("python/b", kind=Kind.FOLDER, mode=0o755, unread=UNSEEN), entry("python/b/c.py", unread=UNSEEN)]
+    assert told(entry(GOOD, size=LIMIT, packed_size=LIMIT), *rest) == [
+        (
+            "unzipped-size",
+            "",
+            "unpacks to 262,144,020 bytes, 20 above AWS's 262,144,000; the largest: python/flask/app.py 262,144,000, "
+            "python/b/c.py 10; 1 of its 2 files were not looked at for that",
+        )
+    ]
+
+
+def test_what_was_not_looked_at_is_damage_in_a_zip_that_is_no_larger_than_it_may_be() -> None:
+    """Sizes of folders and links count for the reader, and not for AWS: nothing may be passed over for them."""
+    assert told(entry("python/b.py", unread=UNSEEN)) == [
+        ("zip-damaged", "python/b.py", f"its content could not be read: {UNSEEN}")
+    ]
+
+
+def test_the_reader_and_the_rules_agree_on_what_is_too_large(tmp_path: Path) -> None:
+    big = layerzips.Item(path="python/a.bin", method=0, content=b"", size=600_000_000)
+    path = layerzips.write(tmp_path / "layer.zip", big, layerzips.file("python/b.py"))
+    found = layout.check(Subject(facts=zips.read(path), targets=(target(),)))
+    assert next(one.message for one in found if "not looked at" in one.message).endswith(
+        "2 of its 2 files were not looked at for that"
+    )
+
+
 def test_zipped_size_says_that_s3_is_used() -> None:
     assert told(GOOD, size=52_428_800) == []
     message = "the zip has 52,428,801 bytes, a request takes 52,428,800: it will go through S3"
@@ -167,11 +198,8 @@ def test_bombs() -> None:
     impossible = f"{swells} it declares more than deflate can unpack to"
     assert told(entry(GOOD, size=5_000_000, packed_size=4_000)) == [("bomb", GOOD, impossible)]
     assert told(entry(GOOD, size=1032 * 4_001, packed_size=4_000)) == []
-    for reason in (
-        "it unpacks to more than the 9 bytes that it declares",
-        "not read: the zip holds more than 9",
-    ):
-        assert told(entry(GOOD, unread=reason)) == [("bomb", GOOD, f"{swells} {reason}")]
+    reason = "it unpacks to more than the 9 bytes that it declares"
+    assert told(entry(GOOD, unread=reason)) == [("bomb", GOOD, f"{swells} {reason}")]
     clause = "overlaps with the entry behind it, or with the directory"
     found = told(entry(GOOD, unread=clause), damage=(f"{GOOD}: {clause}",))
     assert found == [("bomb", "", f"{GOOD}: {clause}: the same bytes unpack twice")]
@@ -363,6 +391,20 @@ PLACES = "python/, or python/lib/python3.12/site-packages/"
         (["layer/python/flask/app.py"], "layer/", "layer"),
         (["Python/flask/app.py"], "Python/", "Python"),
         (["flask-1.0.dist-info/METADATA"], "the zip's root", "flask-1.0.dist-info"),
+        (["bin/flask", "flask/__init__.py"], "the zip's root", "bin, flask"),
+        (["bin/six", "six.py"], "the zip's root", "bin, six.py"),
+        (
+            ["lib/libz.so.1", "bin/x", "flask/app.py", "flask-1.0.dist-info/METADATA"],
+            "the zip's root",
+            "bin, flask, flask-1.0.dist-info and 1 more",
+        ),
+        (["python/data.txt", "flask/__init__.py"], "the zip's root", "flask, python"),
+        (
+            ["extensions/e", "flask/__init__.py", "flask-1.0.dist-info/METADATA"],
+            "the zip's root",
+            "extensions, flask, flask-1.0.dist-info",
+        ),
+        (["flask/app.py", "__MACOSX/python/._b.py", ".DS_Store"], "the zip's root", "flask"),
         (["bin/flask", "site-packages/flask/app.py"], "site-packages/", "bin, site-packages"),
         (["lib/python3.12/dist-packages/a.py"], "lib/python3.12/dist-packages/", "lib"),
         (["python/lib/python3.12/flask/app.py"], "python/lib/python3.12/", "python"),
@@ -374,7 +416,19 @@ PLACES = "python/, or python/lib/python3.12/site-packages/"
 def test_modules_where_nothing_can_be_imported(files: list[str], place: str, tops: str) -> None:
     found = told(*files)
     message = f"nothing can be imported: modules are at {place} (its top holds {tops}), and belong in {PLACES}"
-    assert [(rule, text) for rule, _, text in found] == [("layout", message)]
+    assert [(rule, text) for rule, _, text in found if rule not in ("junk", "mode-program")] == [("layout", message)]
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        ["bin/x", "share/tool/main.py"],
+        ["lib/libz.so.1", "libz.so"],
+        ["extensions/e", "agent/__init__.py", "agent.py"],
+    ],
+)
+def test_code_of_what_lambda_starts_may_be_anywhere(files: list[str]) -> None:
+    assert told(*(entry(path, mode=0o755) for path in files)) == []
 
 
 def test_data_in_no_known_folder() -> None:
@@ -388,9 +442,48 @@ def test_wheels() -> None:
     for path in ("a.whl", "python/a.whl", "python/lib/python3.12/site-packages/a.whl"):
         assert ("layout-wheel", path, packed) in told(GOOD, path)
     assert told(GOOD, "python/ensurepip/_bundled/pip.whl") == []
-    found = told("flask/__init__.py", "flask-3.1.dist-info/WHEEL")
+
+
+WHEEL = "flask-3.1.dist-info/WHEEL"
+RECORD = entry(
+    "flask-3.1.dist-info/RECORD",
+    text="flask/__init__.py,sha256=x,10\nflask-3.1.dist-info/WHEEL,,\nflask-3.1.dist-info/RECORD,,\n",
+)
+
+
+def test_a_wheel_as_a_layer() -> None:
     message = "the zip is a wheel itself (flask-3.1.dist-info is at its root): install it into python/"
-    assert found[0] == ("layout-wheel", "flask-3.1.dist-info/WHEEL", message)
+    for more in ([], ["flask-3.1.dist-info/RECORD.jws"], ["__MACOSX/._flask"]):
+        found = [one for one in told("flask/__init__.py", WHEEL, RECORD, *more) if one[0] != "junk"]
+        assert found == [("layout-wheel", WHEEL, message)]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        ["flask-3.1.dist-info/INSTALLER"],
+        ["app.py"],
+        ["click/__init__.py"],
+        ["click-8.dist-info/METADATA"],
+        ["bin/flask"],
+    ],
+)
+def test_distributions_installed_into_the_root_are_no_wheel(more: list[str]) -> None:
+    found = told("flask/__init__.py", WHEEL, RECORD, *more)
+    assert [rule for rule, _, _ in found] == ["layout"]
+    assert found[0][2].startswith("nothing can be imported: modules are at the zip's root (its top holds ")
+    assert [rule for rule, _, _ in told("flask/__init__.py", WHEEL)] == ["layout"]
+    installed = replace(RECORD, text=f"{RECORD.text}flask-3.1.dist-info/INSTALLER,,\n")
+    assert broken("flask/__init__.py", WHEEL, installed, "flask-3.1.dist-info/INSTALLER") == ["layout"]
+
+
+def test_what_macos_leaves() -> None:
+    clause = "left by macOS (__MACOSX/, ._*, .DS_Store) and read by nothing in Lambda"
+    junk = ["__MACOSX/python/x", "python/._app.py", "python/.DS_Store"]
+    assert told(GOOD, junk[1]) == [("junk", junk[1], f"1 file is {clause}")]
+    assert told(GOOD, *junk) == [("junk", junk[0], f"3 files are {clause} ({', '.join(junk)})")]
+    assert told(GOOD, "python/_.py", "python/.hidden/x", "python/x._y", "python/__MACOSX/x") == []
+    assert rules()["junk"].severity is Severity.WARNING
 
 
 def test_a_folder_too_deep() -> None:
@@ -501,6 +594,7 @@ def test_each_rule_of_the_group_can_be_broken() -> None:
             "/a",
             "a" * 300,
             "b.whl",
+            "python/.DS_Store",
             "python/python/a.py",
             f"{folder}/a.py",
             "python/Flask/a.py",

@@ -13,6 +13,7 @@ import re
 import string
 import time
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from re import _parser as parser  # type: ignore[attr-defined]
 
@@ -22,9 +23,10 @@ from hypothesis import strategies as st
 
 from layerkit.model import Target
 from layerkit.verify import hostpaths, leakforms
-from layerkit.verify.facts import Entry, Leak, ZipFacts
-from layerkit.verify.leakforms import BEHIND, REACH, Form
-from layerkit.verify.leaks import MOST, MOST_TRIED, Scanner, check
+from layerkit.verify.checks import compiled
+from layerkit.verify.facts import Bytecode, Entry, Leak, ZipFacts
+from layerkit.verify.leakforms import BEHIND, MOST, REACH, Form
+from layerkit.verify.leaks import MOST_TRIED, Scanner, check
 from layerkit.verify.rules import Finding, Severity, rules
 from layerkit.verify.subjects import Subject
 
@@ -489,8 +491,12 @@ class TestForms:
         assert hostpaths.LONGEST < REACH
 
 
+def subject(*entries: Entry) -> Subject:
+    return Subject(facts=ZipFacts(label="x.zip", size=1, sha256="", entries=entries), targets=(ARM,))
+
+
 def judged(*entries: Entry) -> list[Finding]:
-    return list(check(Subject(facts=ZipFacts(label="x.zip", size=1, sha256="", entries=entries), targets=(ARM,))))
+    return list(check(subject(*entries)))
 
 
 def entry(path: str, *leaks: Leak, size: int = 10, text: str = "") -> Entry:
@@ -645,6 +651,76 @@ class TestFindings:
         assert found.message == (
             "names /home/ann/a.c and 1 more, of the machine that built it; only paths below /opt are true in Lambda"
         )
+
+    PYC, OF = "python/acme/__pycache__/m.cpython-312.pyc", "/home/ann/acme/m.py"
+
+    def test_a_host_path_that_bytecode_path_tells_is_not_told_again(self) -> None:
+        source = entry("python/acme/m.py")
+        bytecode = Bytecode(magic=3531, hashed=True, checked=False, name=self.OF)
+        pyc = replace(entry(self.PYC, leak("host-path", self.OF)), bytecode=bytecode)
+        assert [one.rule for one in compiled.check(subject(pyc, source))] == ["bytecode-path"]
+        assert judged(pyc, source) == []
+        other = replace(pyc, leaks=(leak("host-path", self.OF), leak("host-path", "/home/ann/n.py")))
+        assert [one.message for one in judged(other, source)] == [
+            "names /home/ann/n.py, of the machine that built it; only paths below /opt are true in Lambda"
+        ]
+
+    def test_a_host_path_of_bytecode_that_python_does_not_use_is_told(self) -> None:
+        bytecode = Bytecode(magic=3531, hashed=True, checked=False, name=self.OF)
+        lost = replace(entry(self.PYC, leak("host-path", self.OF)), bytecode=bytecode)
+        assert "bytecode-path" not in [one.rule for one in compiled.check(subject(lost))]
+        assert [one.path for one in judged(lost)] == [self.PYC]
+
+    WHEEL = entry(
+        "python/acme_x-1.2.dist-info/WHEEL", text="Wheel-Version: 1.0\nTag: cp312-abi3-manylinux_2_28_aarch64\n"
+    )
+    BUILT = entry("python/acme_x-1.2.dist-info/WHEEL", text="Tag: cp312-cp312-linux_aarch64\r\n")
+    FROM = entry("python/acme_x-1.2.dist-info/direct_url.json")
+
+    def test_host_paths_of_a_wheel_are_its_makers(self) -> None:
+        named = entry("python/acme/m.py", leak("host-path", "/home/ci/m.c"))
+        assert judged(named, self.RECORD, self.WHEEL) == judged(named, self.RECORD) == []
+        for here in ((), (self.RECORD, self.BUILT), (self.RECORD, self.WHEEL, self.FROM)):
+            assert [one.path for one in judged(named, *here)] == [named.path]
+        other = entry("python/other.so", leak("host-path", "/home/ci/m.c"))
+        assert [one.path for one in judged(other, self.RECORD, self.WHEEL)] == [other.path]
+
+    @pytest.mark.parametrize(
+        "path",
+        [
+            "python/acme_x-1.2.dist-info/direct_url.json",
+            "python/acme_x-1.2.dist-info/RECORD",
+            "python/acme/m.pyc",
+            "bin/x",
+        ],
+    )
+    def test_host_paths_that_an_installer_wrote_are_told(self, path: str) -> None:
+        text = "acme/m.pyc,,\nacme_x-1.2.dist-info/RECORD,,\nacme_x-1.2.dist-info/direct_url.json,,\n../bin/x,,\n"
+        record = entry("python/acme_x-1.2.dist-info/RECORD", text=text)
+        named = replace(entry(path, leak("host-path", "/home/ann/x"), text=text), script=path == "bin/x")
+        others = () if path == record.path else (record,)
+        assert [(one.rule, one.path) for one in judged(named, *others, self.WHEEL)] == [("host-path", path)]
+
+    @pytest.mark.parametrize(
+        ("path", "python", "is_told"),
+        [
+            ("python/bin/x", "/root/.pyenv/bin/python", False),
+            ("python/lib/python3.12/site-packages/bin/x", "/home/runner/venv/bin/python", False),
+            ("bin/x", "/root/.pyenv/bin/python", True),  # on PATH: it would be run, and fail
+            ("python/bin/x", "/home/ann/venv/bin/python", True),
+        ],
+    )
+    def test_scripts_that_no_one_runs_may_begin_with_a_python_of_a_build_image(
+        self, path: str, python: str, is_told: bool
+    ) -> None:
+        script = replace(entry(path, leak("host-path", python, 1)), script=True)
+        assert [one.path for one in judged(script)] == [path] * is_told
+        later = replace(script, leaks=(leak("host-path", python, 2),))
+        assert [one.path for one in judged(later)] == [path]
+
+    def test_the_first_line_of_a_makers_module_is_no_installers(self) -> None:
+        named = replace(entry("python/acme/m.py", leak("host-path", "/home/ci/python", 1)), script=True)
+        assert judged(named, self.RECORD, self.WHEEL) == []
 
     def test_a_clean_zip(self) -> None:
         assert judged(entry("python/a.py"), self.RECORD) == []

@@ -53,6 +53,18 @@ def timed(path: str = CACHED, *, mtime: int = NOON, source_size: int = 120) -> E
 # -- bytecode
 
 
+def test_bytecode_that_was_not_read_is_told_of_the_zip_alone() -> None:
+    unread = "not read: the zip holds more than 524,288,000 bytes unpacked"
+    assert told(source(size=200_000), entry(CACHED, unread=unread)) == []
+    assert told(entry(BARE, unread=unread)) == []
+    assert [rule for rule, _, _ in told(source(), entry(CACHED))] == ["bytecode-unused"]
+
+
+def test_what_macos_leaves_is_no_bytecode() -> None:
+    folder, _, name = CACHED.rpartition("/")
+    assert told(source(), hashed(), entry(f"{folder}/._{name}", damage="too short")) == []
+
+
 def test_bytecode_that_python_uses_has_no_finding() -> None:
     assert told(source(), hashed()) == []
     assert told(source(), hashed(checked=True)) == []

@@ -22,6 +22,11 @@ IMAGES = re.compile(
 BEGINS = rb"/(?:(?<![A-Za-z0-9._~%-]/)|(?<=-[IL]/))"
 
 
+def is_of_image(path: str) -> bool:
+    """Whether it tells no more than that something was built by such a service, or as root."""
+    return bool(IMAGES.match(path.encode()))
+
+
 def _path(match: Match) -> str:
     return _words(match[0])
 

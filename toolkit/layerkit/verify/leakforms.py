@@ -15,6 +15,7 @@ from dataclasses import dataclass
 Match = re.Match[bytes]
 REACH = 2048  # a form is told from at most so many bytes from its beginning on,
 BEHIND = 64  # and so many before it
+MOST = 20  # leaks kept of a form in one file
 DIGITS = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 MADE_UP = re.compile(rb"(?i)example|sample|dummy|placeholder|fake|xxxx|0000|1234567|abcdef|([^a])\1{5}")
 # The account key of Azure's storage emulator, the same for everybody (Microsoft Learn, "Use the Azurite emulator").

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import csv
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
 
 from layerkit.verify import hostpaths, leakforms
+from layerkit.verify.checks import machine
 from layerkit.verify.facts import Entry, Leak, ZipFacts
-from layerkit.verify.leakforms import BEHIND, REACH
+from layerkit.verify.leakforms import BEHIND, MOST, REACH
+from layerkit.verify.records import listed, records
 from layerkit.verify.rules import Finding
 from layerkit.verify.subjects import Subject
-from layerkit.verify.words import count, shown
+from layerkit.verify.words import shown
 
-MOST = 20  # leaks kept of a form in one file
 MOST_TRIED = 10_000  # of a form in one file: what is full of nearly one must not take hours
 COMPILED = (".pyc", ".pyo")
 
@@ -107,7 +107,7 @@ def check(subject: Subject) -> Iterator[Finding]:
         known = {(entry.path, leak.kind) for entry in suspects for leak in entry.leaks}
         for entry in suspects:
             yield from _secrets(facts.label, entry, makers, known)
-        yield from _host_paths(facts.label, suspects)
+        yield from machine.check(subject, suspects)
 
 
 def _is_for_credentials(entry: Entry) -> bool:
@@ -124,7 +124,7 @@ def _secrets(label: str, entry: Entry, makers: Mapping[str, str], known: set[tup
         if leaks:
             told = True
             if source == entry.path or (source, kind) not in known:
-                words = f"holds {leaks[0].what}{_more(len(leaks))}"
+                words = f"holds {leaks[0].what}{machine.more(len(leaks))}"
                 yield _secret(label, entry, kind, words, maker, leaks[0].line)
     if not told and _is_for_credentials(entry):
         yield _secret(label, entry, "env-file", f"is {shown(entry.name)}, a file made to hold credentials", maker, 0)
@@ -134,30 +134,6 @@ def _secret(label: str, entry: Entry, kind: str, words: str, maker: str, line: i
     rule = "secret-in-distribution" if maker else kind
     wanted = f"{maker} brought it, and only test data of its maker may be such" if maker else WANTED[kind]
     return Finding(rule=rule, subject=label, path=entry.path, message=f"{words}; {wanted}", line=line)
-
-
-def _host_paths(label: str, suspects: list[Entry]) -> Iterator[Finding]:
-    """Files that were compiled or installed together name one machine: that is one finding."""
-    groups: dict[str, list[tuple[Entry, list[Leak]]]] = {}
-    for entry in suspects:
-        leaks = [leak for leak in entry.leaks if leak.kind == hostpaths.KIND]
-        if leaks:
-            key = COMPILED[0] if entry.path.endswith(COMPILED) else leaks[0].what
-            groups.setdefault(key, []).append((entry, leaks))
-    for key, group in groups.items():
-        entry, leaks = group[0]
-        message = f"names {leaks[0].what}{_more(len(leaks))}, of the machine that built it"
-        if len(group) > 1:
-            others = count(len(group) - 1, "more compiled file" if key == COMPILED[0] else "more file")
-            message += f", and so {'does' if len(group) == 2 else 'do'} {others}"
-        message += "; only paths below /opt are true in Lambda"
-        yield Finding(rule=hostpaths.KIND, subject=label, path=entry.path, message=message, line=leaks[0].line)
-
-
-def _more(number: int) -> str:
-    if number == 1:
-        return ""
-    return f" and {'at least ' if number >= MOST else ''}{number - 1} more"
 
 
 def _source(path: str) -> str:
@@ -175,19 +151,10 @@ def _makers(facts: ZipFacts) -> dict[str, str]:
     An installer writes direct_url.json and lists it as well; that is not the maker's.
     """
     found = {}
-    for entry in facts.files:
-        info, _, name = entry.path.rpartition("/")
-        if name == "RECORD" and info.endswith(".dist-info"):
-            folder, _, stem = info.rpartition("/")
-            distribution = shown(stem.removesuffix(".dist-info").replace("-", " ", 1))
-            for path in _listed(entry.text):
-                if not path.endswith(".dist-info/direct_url.json"):
-                    found[posixpath.normpath(posixpath.join(folder, path))] = distribution
+    for record in records(facts):
+        info = record.path.removesuffix(".dist-info/RECORD")
+        distribution = shown(info.rpartition("/")[2].replace("-", " ", 1))
+        for path in listed(record):
+            if not path.endswith(".dist-info/direct_url.json"):
+                found[path] = distribution
     return found
-
-
-def _listed(record: str) -> Iterator[str]:
-    try:
-        yield from (row[0] for row in csv.reader(record.splitlines()) if row)
-    except csv.Error:  # a field that is too long, or a NUL: what follows is not read
-        return

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Mapping, Set
 
 from layerkit.elf import ElfFile
 from layerkit.model import Target
 from layerkit.verify.checks.claims import Claims
 from layerkit.verify.checks.extensions import Extension, Modules, concerns, extension
+from layerkit.verify.checks.junk import is_junk
 from layerkit.verify.checks.loader import Found, Loader, is_loaded, strange_folders
 from layerkit.verify.facts import Entry, Format, ZipFacts
 from layerkit.verify.rules import Finding
 from layerkit.verify.subjects import Subject
-from layerkit.verify.words import several, shown
+from layerkit.verify.words import count, several, shown
 
+MISSING = "needed-library"
+MOST_MISSING = 10  # libraries that are told one by one; all of Qt needs 76, and nobody packs these
 LIBRARY = re.compile(r".*\.so(?:\.[0-9]+)*", re.DOTALL)
 SYSTEMS = {Format.MACH_O: "macOS (Mach-O)", Format.PE: "Windows (PE)"}
 MUSL, MUSL_ITSELF = ("libc.musl-", "ld-musl-"), "libc.so"
@@ -30,17 +33,36 @@ VARIANT = re.compile(
 
 
 def check(subject: Subject) -> Iterator[Finding]:
+    label = subject.facts.label
     told: set[tuple[str, str, str]] = set()  # two targets may share a breach
+    missing: dict[tuple[str, str], dict[str, None]] = {}  # (library, runtime) -> paths of what needs it
     for target in subject.targets:
         for rule, path, clause in _breaches(subject, target):
-            if (rule, path, clause) not in told:
+            if rule == MISSING:
+                missing.setdefault((clause, target.runtime), {})[path] = None
+            elif (rule, path, clause) not in told:
                 told.add((rule, path, clause))
-                message = f"{shown(path)} {clause}"
-                yield Finding(rule=rule, subject=subject.facts.label, path=path, message=message)
+                yield Finding(rule=rule, subject=label, path=path, message=f"{shown(path)} {clause}")
+    yield from _missing(label, missing)
+
+
+def _missing(label: str, missing: Mapping[tuple[str, str], Mapping[str, None]]) -> Iterator[Finding]:
+    """One finding for each library: hundreds of files may need it."""
+    ordered = sorted(missing.items(), key=lambda item: -len(item[1]))
+    for (library, runtime), needing in ordered[:MOST_MISSING]:
+        paths = list(needing)
+        who = f"{shown(paths[0])} needs" if len(paths) == 1 else f"{count(len(paths), 'file')} need"
+        listed = f" ({several(paths)})" if len(paths) > 1 else ""
+        message = f"{who} {shown(library)}, which neither {runtime} nor the layer has{listed}"
+        yield Finding(rule=MISSING, subject=label, path=paths[0], message=message)
+    rest = {library: next(iter(needing)) for (library, _), needing in ordered[MOST_MISSING:]}
+    if rest:
+        message = f"also needed and missing: {several(list(rest))}"
+        yield Finding(rule=MISSING, subject=label, path=next(iter(rest.values())), message=message)
 
 
 def _breaches(subject: Subject, target: Target) -> Iterator[tuple[str, str, str]]:
-    """(rule, path, clause) of what is wrong."""
+    """(rule, path, clause) of what is wrong; of a library that is missing, its name."""
     modules = Modules(subject.together, target)
     loader = Loader(subject.together, target)
     variants = Variants(subject.together, target)
@@ -48,6 +70,8 @@ def _breaches(subject: Subject, target: Target) -> Iterator[tuple[str, str, str]
     native = native_packages(subject.facts)
     for entry in subject.facts.files:
         if entry.unread or not concerns(entry.path, target):
+            continue
+        if entry.format is Format.OTHER and is_junk(entry.path):
             continue
         module = extension(entry.path) if entry.path.startswith("python/") else None
         if (module and modules.passes_over(module)) or variants.has_better(entry) or entry.path in spare:
@@ -150,9 +174,8 @@ def too_new(elf: ElfFile, loader: Loader) -> Iterator[tuple[str, str, str]]:
 
 def _libraries(entry: Entry, elf: ElfFile, loader: Loader) -> Iterator[tuple[str, str]]:
     found = loader.libraries(entry, elf)
-    missing = [name for name, where in found.items() if where is Found.MISSING]
-    if missing and not OPTIONAL.search(entry.path):
-        yield "needed-library", f"needs {several(missing)}, which neither {loader.target.runtime} nor the layer has"
+    if not OPTIONAL.search(entry.path):
+        yield from ((MISSING, name) for name, where in found.items() if where is Found.MISSING)
     hidden = [name for name, where in found.items() if where is Found.ELSEWHERE]
     if hidden:
         yield "library-path", f"needs {several(hidden)}, which is in the layer where no file looks for libraries"
@@ -161,7 +184,7 @@ def _libraries(entry: Entry, elf: ElfFile, loader: Loader) -> Iterator[tuple[str
 def _habits(entry: Entry, elf: ElfFile) -> Iterator[tuple[str, str]]:
     strange = strange_folders(entry, elf)
     if strange:
-        names = several([folder or "the working directory" for folder in strange])
+        names = several([" ".join(folder.split()) or "the working directory" for folder in strange])
         yield "rpath", f"looks for libraries in {names}, which is not below /opt"
     if elf.executable_stack:
         yield "executable-stack", "asks for an executable stack"

@@ -7,12 +7,13 @@ CPython's Lib/importlib/_bootstrap_external.py, SourceLoader.get_code and Source
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from layerkit import targets
 from layerkit.model import Target
+from layerkit.verify.checks.junk import is_junk
 from layerkit.verify.checks.paths import is_sound
 from layerkit.verify.facts import Bytecode, Entry, ZipFacts
 from layerkit.verify.rules import Finding
@@ -41,7 +42,7 @@ def check(subject: Subject) -> Iterator[Finding]:
     facts = subject.facts
     runtimes = {target.runtime: target for target in subject.targets}
     uses = {runtime: _uses(facts, target) for runtime, target in runtimes.items()}
-    used = {path: pair for use in uses.values() for path, pair in use.used.items()}
+    used = _all_used(uses.values())
     yield from _agreement(facts, used)
     yield from _paths(facts, used)
     for runtime, use in uses.items():
@@ -59,6 +60,17 @@ def check(subject: Subject) -> Iterator[Finding]:
             yield from gathered(facts, "bytecode-missing", [one.path for one in use.bare], "module", clause)
 
 
+def foreign(subject: Subject) -> Mapping[str, str]:
+    """Bytecode that bytecode-path tells of -> the path inside."""
+    runtimes = {target.runtime: target for target in subject.targets}
+    used = _all_used(_uses(subject.facts, target) for target in runtimes.values())
+    return {path: _outside(entry) for path, (entry, _) in used.items() if _outside(entry)}
+
+
+def _all_used(uses: Iterable[_Use]) -> dict[str, tuple[Entry, Entry | None]]:
+    return {path: pair for use in uses for path, pair in use.used.items()}
+
+
 def _uses(facts: ZipFacts, target: Target) -> _Use:
     runtime = targets.find_runtime(target.runtime)
     magic = runtime.magic if runtime else 0
@@ -67,16 +79,19 @@ def _uses(facts: ZipFacts, target: Target) -> _Use:
     found = _Use()
     compiled: set[str] = set()
     for path, entry in below.items():
-        if not path.endswith(".pyc"):
+        if not path.endswith(".pyc") or is_junk(path):
             continue
         match = CACHED.fullmatch(path)
         source = f"{match['folder']}{match['module']}.py" if match else path[:-1]
         if match:
-            why = _why_not_cached(entry, match, tag, magic, source in below)
             compiled.add(source)
+        if entry.unread:  # told of the zip
+            continue
+        if match:
+            why = _why_not_cached(entry, match, tag, magic, source in below)
         elif source in below:
             why = f"Python takes the source beside it and looks for bytecode in __pycache__/*.{tag}.pyc"
-        elif reason := _why_not_loaded(entry.bytecode, magic, entry.damage or entry.unread):
+        elif reason := _why_not_loaded(entry.bytecode, magic, entry.damage):
             found.refused[entry.path] = reason
             continue
         else:
@@ -102,7 +117,7 @@ def _why_not_cached(entry: Entry, name: re.Match[str], tag: str, magic: int, has
         return f"{name['level'][1:]} is for python -O, which Lambda does not use"
     if not has_source:
         return "the source is missing, and without one bytecode must be named module.pyc beside __pycache__"
-    reason = _why_not_loaded(entry.bytecode, magic, entry.damage or entry.unread)
+    reason = _why_not_loaded(entry.bytecode, magic, entry.damage)
     return f"named for {tag}, but {reason}" if reason else ""
 
 
@@ -156,14 +171,19 @@ def _time(seconds: int) -> str:
     return datetime.fromtimestamp(seconds & WORD, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
+def _outside(entry: Entry) -> str:
+    """The path in its bytecode, where it is not below /opt."""
+    name = entry.bytecode.name if entry.bytecode else ""
+    return "" if name.startswith("/opt/") else shown(name)
+
+
 def _paths(facts: ZipFacts, used: Mapping[str, tuple[Entry, Entry | None]]) -> Iterator[Finding]:
     """Python mends the path in bytecode that has a source beside it (_imp._fix_co_filename), in no other."""
     mended: list[tuple[str, str]] = []
     kept: list[tuple[str, str]] = []
     for path, (entry, source) in used.items():
-        name = entry.bytecode.name if entry.bytecode else ""
-        if name and not name.startswith("/opt/"):
-            (mended if source else kept).append((path, shown(name)))
+        if name := _outside(entry):
+            (mended if source else kept).append((path, name))
     for found, then in (
         (mended, "which tells of the machine that compiled them"),
         (kept, "which is what tracebacks show, for want of a source"),

@@ -16,6 +16,7 @@ from packaging.version import InvalidVersion, Version
 
 from layerkit.model import Target
 from layerkit.verify.checks import licenses
+from layerkit.verify.checks.junk import is_junk
 from layerkit.verify.facts import Entry, ZipFacts
 from layerkit.verify.rules import Finding
 from layerkit.verify.subjects import Subject, importable, roots
@@ -72,6 +73,7 @@ def installed(facts: ZipFacts, target: Target) -> tuple[Distribution, ...]:
 def found(files: Iterable[tuple[str, Entry]], order: Sequence[str] = ()) -> tuple[Distribution, ...]:
     """The distributions among these files, which are (path below the import root, entry); never raises."""
     folders: dict[str, str] = {}  # of each: its metadata
+    unread: set[str] = set()  # why is told of the zip
     for path, entry in files:
         folder, slash, name = path.partition("/")
         wanted = METADATA.get(folder.rpartition(".")[2])
@@ -80,16 +82,14 @@ def found(files: Iterable[tuple[str, Entry]], order: Sequence[str] = ()) -> tupl
             folders.setdefault(location, "")
             if name == wanted:
                 folders[location] = entry.text
-    places = [f"{root}/" for root in order]
-    everything = [_distribution(location, text) for location, text in folders.items()]
-    return tuple(sorted(everything, key=lambda one: (_place(one.root, places), one.name, one.location)))
+                if entry.unread:
+                    unread.add(location)
+    places = {f"{root}/": place for place, root in enumerate(order)}
+    everything = [_distribution(location, text, location in unread) for location, text in folders.items()]
+    return tuple(sorted(everything, key=lambda one: (places.get(one.root, len(places)), one.name, one.location)))
 
 
-def _place(root: str, places: Sequence[str]) -> int:
-    return places.index(root) if root in places else len(places)
-
-
-def _distribution(location: str, text: str) -> Distribution:
+def _distribution(location: str, text: str, unread: bool = False) -> Distribution:
     said = _headers(text)
     stem = location.rpartition("/")[2].rpartition(".")[0]
 
@@ -99,7 +99,7 @@ def _distribution(location: str, text: str) -> Distribution:
     name, _, version = stem.partition("-")
     version = one("version") or version.partition("-")[0] or UNKNOWN
     texts = tuple(said.get("requires-dist", [])[:MOST])
-    problems = ["has no metadata that can be read"] if not said else []
+    problems = ["has no metadata that can be read"] if not said and not unread else []
     if said and not one("name"):
         problems.append("has metadata without a name")
     if said and not one("version"):
@@ -293,5 +293,6 @@ def _licenses(subject: Subject, allowed: Sequence[str], target: Target, declared
 def _own(facts: ZipFacts, known: Sequence[Distribution], target: Target) -> str:
     """The first importable file that no distribution has installed; "" where there is none."""
     theirs, locations = recorded(facts, known), {one.location for one in known}
-    files = (entry.path for _, entry in importable(facts, target) if "/__pycache__/" not in entry.path)
-    return next((path for path in files if path not in theirs and path.rpartition("/")[0] not in locations), "")
+    files = (entry.path for _, entry in importable(facts, target))
+    own = (path for path in files if path not in theirs and path.rpartition("/")[0] not in locations)
+    return next((path for path in own if "/__pycache__/" not in path and not is_junk(path)), "")

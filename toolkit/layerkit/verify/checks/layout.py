@@ -10,8 +10,10 @@ import re
 from collections.abc import Iterator
 
 from layerkit.model import Target
-from layerkit.verify.checks import paths, structure
+from layerkit.verify.checks import junk, paths, structure
+from layerkit.verify.checks.junk import is_junk
 from layerkit.verify.facts import Entry, ZipFacts
+from layerkit.verify.records import listed
 from layerkit.verify.rules import Finding
 from layerkit.verify.subjects import SITE, Subject, importable, roots
 from layerkit.verify.words import gathered, several, shown
@@ -31,12 +33,17 @@ def check(subject: Subject) -> Iterator[Finding]:
     yield from paths.check(subject)
     facts = subject.facts
     targets = {target.runtime: target for target in subject.targets}
+    yield from junk.check(facts)
     yield from _wheels(facts)
     yield from _nested(facts)
     for target in targets.values():
         yield from _versions(facts, target)
         yield from _mixed(facts, target)
-    yield from _nothing_importable(facts, list(targets.values()))
+    if own := _own_metadata(facts):
+        message = f"the zip is a wheel itself ({own.partition('/')[0]} is at its root): install it into python/"
+        yield Finding(rule="layout-wheel", subject=facts.label, path=own, message=message)
+    else:
+        yield from _nothing_importable(facts, list(targets.values()))
 
 
 def _nothing_importable(facts: ZipFacts, targets: list[Target]) -> Iterator[Finding]:
@@ -46,26 +53,41 @@ def _nothing_importable(facts: ZipFacts, targets: list[Target]) -> Iterator[Find
         return
     if any(VERSIONED.match(file.path) for file in facts.files):  # told as layout-version
         return
+    files = [file for file in facts.files if not is_junk(file.path)]
     homes: dict[str, list[str]] = {}
-    for file in facts.files:
+    for file in files:
         if _is_module(file) or file.path.endswith(".dist-info/METADATA"):
             homes.setdefault(_home(file.path), []).append(file.path)
-    served = any(file.path.startswith(SERVED) and _home(file.path) != "lib/" + SITE for file in facts.files)
-    lost = {home: found for home, found in homes.items() if home or not served}
-    tops = several(sorted({file.path.partition("/")[0] for file in facts.files}))
+    served = any(file.path.startswith(SERVED) and _home(file.path) != "lib/" + SITE for file in files)
+    extends = any(file.path.startswith("extensions/") for file in files)
+    astray = not served or any(_is_astray(path, extends) for path in homes.get("", ()))
+    lost = {home: found for home, found in homes.items() if home or astray}
+    tops = several(sorted({file.path.partition("/")[0] for file in files}))
     where = f"python/, or python/lib/python{targets[0].python}/{SITE}/"
     if lost:
         home = max(lost, key=lambda home: len(lost[home]))
         place = shown(home) if home else "the zip's root"
         message = f"nothing can be imported: modules are at {place} (its top holds {tops}), and belong in {where}"
         yield Finding(rule="layout", subject=facts.label, path=lost[home][0], message=message)
-    elif facts.files and not served:
+    elif files and not served:
         message = f"the zip's top holds {tops}; no runtime looks there, but in python/, bin/, lib/ and extensions/"
-        yield Finding(rule="layout-unused", subject=facts.label, path=facts.files[0].path, message=message)
+        yield Finding(rule="layout-unused", subject=facts.label, path=files[0].path, message=message)
 
 
 def _is_module(entry: Entry) -> bool:
-    return entry.path.endswith(MODULE)
+    return entry.path.endswith(MODULE) and not is_junk(entry.path)
+
+
+def _is_astray(path: str, extends: bool) -> bool:
+    """Whether it was meant to be imported from the zip's root, though other files are where Lambda looks.
+
+    Installers put programs into bin/ beside their modules.  An extension may have its own code at the root.
+    """
+    if path.endswith(".dist-info/METADATA"):
+        return True
+    folder, _, name = path.rpartition("/")
+    is_package = bool(folder) and "/" not in folder and name.partition(".")[0] == "__init__"
+    return not extends and (is_package or (not folder and name.endswith((".py", ".pyc"))))
 
 
 def _can_be_named(below: str) -> bool:
@@ -81,18 +103,25 @@ def _home(path: str) -> str:
 
 
 def _wheels(facts: ZipFacts) -> Iterator[Finding]:
-    wheels, own = [], []
+    wheels = []
     for file in facts.files:
         folder, _, name = file.path.rpartition("/")
         if name.endswith(".whl") and (folder in ("", "python") or VERSIONED.fullmatch(f"{folder}/")):
             wheels.append(file.path)
-        elif name == "WHEEL" and folder.endswith(".dist-info") and "/" not in folder:
-            own.append(file.path)
     clause = "{is} packed as a whole, and Python imports from no wheel here: install it into python/"
     yield from gathered(facts, "layout-wheel", wheels, "wheel", clause)
-    if own:
-        message = f"the zip is a wheel itself ({own[0].partition('/')[0]} is at its root): install it into python/"
-        yield Finding(rule="layout-wheel", subject=facts.label, path=own[0], message=message)
+
+
+def _own_metadata(facts: ZipFacts) -> str:
+    """The path of WHEEL in a zip that is one wheel (PEP 427); "" of what was installed, which has other files too."""
+    files = {file.path: file for file in facts.files if not is_junk(file.path)}
+    infos = {path.partition("/")[0] for path in files if path.partition("/")[0].endswith(".dist-info")}
+    info = infos.pop() if len(infos) == 1 else ""
+    wheel, record = f"{info}/WHEEL", files.get(f"{info}/RECORD")
+    if wheel not in files or record is None or f"{info}/INSTALLER" in files:
+        return ""
+    signatures = {f"{info}/RECORD{suffix}" for suffix in ("", ".jws", ".p7s")}
+    return "" if files.keys() - signatures - set(listed(record)) else wheel
 
 
 def _nested(facts: ZipFacts) -> Iterator[Finding]:

@@ -8,14 +8,15 @@ from layerkit import targets
 from layerkit.verify.facts import Entry, Kind, ZipFacts
 from layerkit.verify.rules import Finding
 from layerkit.verify.subjects import Subject
-from layerkit.verify.words import by_reason, gathered, several, shown
+from layerkit.verify.words import by_reason, count, gathered, several, shown
 
 STORED, DEFLATED = 0, 8
 METHODS = {9: "deflate64", 12: "bzip2", 14: "lzma", 93: "zstd", 95: "xz", 99: "AES encryption"}  # APPNOTE 4.4.5
 DIRECT_UPLOAD = 52_428_800  # bytes of a zip in a request itself; Lambda quotas: "50 MB (zipped, for direct upload)"
 # In the reader's words (headers, unpacking)
 OVERLAP = "overlaps with the entry"
-SWELLING = ("unpacks to more than", "the zip holds more than")
+SWELLING = "unpacks to more than"
+UNSEEN = "not read: the zip holds more than"
 # Deflate's densest code is 2 bits for 258 bytes, so no whole stream unpacks to more (zlib, "Technical Details").
 DENSEST = 1032
 # What no layer's content has: binaries pack to a third, text to a tenth, and AWS's limit is passed ten times over.
@@ -43,6 +44,7 @@ def _damage(facts: ZipFacts) -> Iterator[Finding]:
         and not entry.encrypted
         and entry.method in (STORED, DEFLATED)
         and not _swells(entry)
+        and not (entry.unread.startswith(UNSEEN) and _is_too_large(facts))
     ]
     for reason, paths in by_reason(unread).items():
         others = f" (so do {several(paths[1:])})" if len(paths) > 1 else ""
@@ -74,15 +76,23 @@ def _forms(facts: ZipFacts) -> Iterator[Finding]:
 
 def _sizes(facts: ZipFacts) -> Iterator[Finding]:
     limit = targets.limit("unzipped_bytes")
-    if facts.unpacked_size >= limit:  # AWS says "smaller than"
+    if _is_too_large(facts):
         largest = sorted(facts.files, key=lambda file: -file.size)
         sizes = several([f"{file.path} {file.size:,}" for file in largest if file.size][:3])
         over = facts.unpacked_size - limit
         message = f"unpacks to {facts.unpacked_size:,} bytes, {over:,} above AWS's {limit:,}; the largest: {sizes}"
+        unseen = sum(file.unread.startswith(UNSEEN) for file in facts.files)
+        if unseen:
+            message += f"; {unseen:,} of its {count(len(facts.files), 'file')} were not looked at for that"
         yield Finding(rule="unzipped-size", subject=facts.label, message=message)
     if facts.size > DIRECT_UPLOAD:
         message = f"the zip has {facts.size:,} bytes, a request takes {DIRECT_UPLOAD:,}: it will go through S3"
         yield Finding(rule="zipped-size", subject=facts.label, message=message)
+
+
+def _is_too_large(facts: ZipFacts) -> bool:
+    """The reader does not look at all of such a zip, which is then no damage of its own."""
+    return facts.unpacked_size >= targets.limit("unzipped_bytes")  # AWS says "smaller than"
 
 
 def _bomb(facts: ZipFacts) -> Iterator[Finding]:
@@ -103,6 +113,6 @@ def _swells(entry: Entry) -> str:
     if entry.kind is Kind.FOLDER or entry.encrypted:
         return ""
     if entry.unread:
-        return entry.unread if any(words in entry.unread for words in SWELLING) else ""
+        return entry.unread if SWELLING in entry.unread else ""
     too_much = entry.method == DEFLATED and entry.size > DENSEST * (entry.packed_size + 1)
     return "it declares more than deflate can unpack to" if too_much else ""
