@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -28,9 +29,11 @@ from layerkit.cache import Cache
 from layerkit.errors import EngineError
 from layerkit.model import Interpreter, Target
 from layerkit.verify import imports
+from layerkit.verify.checks.distributions import Distribution
 from layerkit.verify.facts import Entry, ZipFacts
-from layerkit.verify.imports import ModuleResult, Outcome, PlaceName, Task, check, lent, place, top_level
-from layerkit.verify.imports._importing import merge
+from layerkit.verify.imports import ModuleResult, Outcome, PlaceName, Task, check, excused, lent, place, top_level
+from layerkit.verify.imports._folders import merge
+from layerkit.verify.imports._forked import mapped
 from layerkit.verify.imports.host import Host
 from layerkit.verify.imports.memory import KEPT, Memory
 from layerkit.verify.imports.place import NotHere, Place, Ran
@@ -81,15 +84,29 @@ def facts(*paths: str) -> ZipFacts:
         (["python/six.pyc"], ["six"]),
         (["python/flask/__init__.py", "python/flask/app.py"], ["flask"]),
         (["python/flask/__init__.pyc"], ["flask"]),
-        (["python/google/cloud/storage/__init__.py"], ["google"]),
+        (["python/google/cloud/storage/__init__.py"], ["google.cloud.storage"]),
         (["python/_cffi.cpython-312-aarch64-linux-gnu.so"], ["_cffi"]),
         (["python/_cffi.abi3.so", "python/plain.so"], ["_cffi", "plain"]),
         (["python/lib/python3.12/site-packages/b.py", "python/a.py"], ["a", "b"]),
-        (["python/b.py", "python/a/x.py", "python/a/y.py"], ["a", "b"]),
+        (["python/b.py", "python/a/x.py", "python/a/y.py"], ["a.x", "a.y", "b"]),
+        (["python/azure/identity/__init__.py", "python/azure/identity/aio/__init__.py"], ["azure.identity"]),
+        (["python/google/_upb/_message.abi3.so"], ["google._upb._message"]),
+        (["python/a/b/c/d/__init__.py"], ["a.b.c.d"]),
+        (["python/a/b/c/d/e/__init__.py"], ["a"]),
+        (["python/a/__init__.py", "python/lib/python3.12/site-packages/a/x.py"], ["a"]),
     ],
 )
 def test_modules_at_the_top(paths: list[str], expected: list[str]) -> None:
     assert top_level(facts(*paths), target("arm64", "python3.12")) == tuple(expected)
+
+
+def test_a_namespace_with_very_many_modules() -> None:
+    """All packages that are beside each other, to a bound; of modules a few."""
+    paths = [f"python/a/m{number}.py" for number in range(9)]
+    found = top_level(facts(*paths, "python/a/z/__init__.py", "python/b.py", "python/c.py"), target())
+    assert found == ("a.m0", "a.m1", "a.m2", "a.z", "b", "c")
+    paths = [f"python/a/p{number}/__init__.py" for number in range(100)]
+    assert len(top_level(facts(*paths, "python/b.py"), target())) == 31
 
 
 @pytest.mark.parametrize(
@@ -273,7 +290,9 @@ def test_a_functions_folder_has_the_modes_of_a_good_package(tmp_path: Path) -> N
 # --- the script ---------------------------------------------------------------------------------------------
 
 
-def imported(tmp_path: Path, *items: tuple[str, str], limit: int = 60, **modules: str) -> list[ModuleResult]:
+def imported(
+    tmp_path: Path, *items: tuple[str, str], limit: int = 60, libraries: Sequence[str] | None = None, **modules: str
+) -> list[ModuleResult]:
     """Results of _importing.py, run by this Python as this user; `items` are (module, handler), else all modules."""
     opt, root = tmp_path / "opt", tmp_path / "task"
     for path in (opt / "python", root):
@@ -281,11 +300,15 @@ def imported(tmp_path: Path, *items: tuple[str, str], limit: int = 60, **modules
     for name, text in modules.items():
         (opt / "python" / f"{name}.py").write_text(dedent(text))
     wanted = items or tuple((name, "") for name in modules)
-    spec = place.spec([{"items": wanted}], "t0k3n", limit, opt=str(opt), root=str(root), runtime=str(tmp_path))
-    (tmp_path / "spec.json").write_bytes(json.dumps({**json.loads(spec), "user": []}).encode())
-    (tmp_path / "_importing.py").write_bytes(place.script())
-    command = [sys.executable, *place.FLAGS, str(tmp_path / "_importing.py"), str(tmp_path / "spec.json")]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    spec = place.spec(
+        target(), [{"items": wanted}], "t0k3n", limit, opt=str(opt), root=str(root), runtime=str(tmp_path)
+    )
+    given = {**json.loads(spec), "user": [], "own": [str(opt)]}
+    given["libraries"] = given["libraries"] if libraries is None else libraries
+    for name, content in place.scripts().items():
+        (tmp_path / name).write_bytes(content)
+    command = [sys.executable, *place.FLAGS, str(tmp_path / "_importing.py")]
+    done = subprocess.run(command, input=json.dumps(given), capture_output=True, text=True, check=True, timeout=60)
     told = list(place.events(done.stdout.splitlines(), "t0k3n"))
     assert told[-1] == {"end": True, "token": "t0k3n"}
     asked = Task(
@@ -353,6 +376,146 @@ def test_nothing_that_a_module_writes_is_taken_for_its_result(tmp_path: Path) ->
     """
     [result] = imported(tmp_path, m=code)
     assert result.error == "ValueError: true"
+
+
+FORGED = {
+    "dumps": "import json\nd = json.dumps\njson.dumps = lambda o, *a, **k: d({**o, 'error': '', 'trace': []})",
+    "failure": "import _forked\n_forked._failure = lambda e: {'error': '', 'trace': [], 'missing': ''}",
+    "leave": "import os\nos.write = lambda *given: os._exit(0)",
+}
+
+
+@pytest.mark.parametrize("way", FORGED)
+def test_what_a_module_puts_in_the_place_of_our_functions_comes_too_late(way: str, tmp_path: Path) -> None:
+    [result] = imported(tmp_path, m=f"{FORGED[way]}\nraise ImportError('broken')")
+    assert result.error == "ImportError: broken"
+
+
+OWN_ANSWER = """
+    import json, os, sys
+    frame = sys._getframe()
+    while "word" not in frame.f_locals:
+        frame = frame.f_back
+    facts = frame.f_locals
+    os.write(facts["result"], (json.dumps({"word": facts["word"], **ANSWER}) + "\\n").encode())
+    os._exit(0)
+"""
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        ("{'item': 1, 'token': 't0k3n', 'status': 0, 'late': True, 'task': 9}", ""),
+        ("{'error': 3, 'trace': 5, 'seconds': 'abc', 'strange': [1], 'missing': []}", ""),
+        ("{'error': 'E', 'trace': [None, '\\x1b'], 'seconds': float('nan')}", "E"),
+        ("{'strange': {'/x': 3}}", "it uses 3 of this machine, which RUNTIME has not"),
+    ],
+)
+def test_a_module_that_answers_itself_speaks_for_itself_alone(answer: str, error: str, tmp_path: Path) -> None:
+    bad, good = imported(tmp_path, m=OWN_ANSWER.replace("ANSWER", answer), other="raise ValueError('true')")
+    assert (bad.error, bad.seconds) == (error.replace("RUNTIME", target().runtime), 0.0)
+    assert good.error == "ValueError: true"
+
+
+def test_an_answer_that_cannot_be_read_is_none(tmp_path: Path) -> None:
+    code = """
+        import os
+        for handle in range(3, 100):
+            try:
+                os.write(handle, b"[" * 60_000 + b"\\n")
+            except OSError:
+                pass
+        os._exit(0)
+    """
+    bad, good = imported(tmp_path, m=code, other="x = 1")
+    assert (bad.error, good.error) == ("the import ended Python with exit status 0", "")
+
+
+def test_a_module_has_no_pipe_but_its_own(tmp_path: Path) -> None:
+    code = """
+        import os
+        handles = map(int, os.listdir("/proc/self/fd"))
+        raise Exception([n for n in handles if n > 2 and os.path.exists(f"/proc/self/fd/{n}")])
+    """
+    results = imported(tmp_path, a=code, b=code, c=code)
+    assert all(one.error.count(",") == 0 and one.error != "Exception: []" for one in results)
+
+
+def test_a_signal_does_not_end_the_process_that_watches(tmp_path: Path) -> None:
+    results = imported(tmp_path, m="import os; os.kill(os.getppid(), 2)", n="import time; time.sleep(0.2)")
+    assert [one.error for one in results] == ["", ""]
+    [result] = imported(tmp_path, ("s", ""), s="import os; os.kill(os.getpid(), 2); import time; time.sleep(9)")
+    assert result.error == "KeyboardInterrupt: "
+
+
+# --- libraries of the place ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def strange(tmp_path: Path) -> str:
+    """Code that loads a library of this machine, which has its name by a link as ldconfig makes it."""
+    there = next(path for path in mapped() if Path(path).name.startswith(("libm.", "libm-", "libc.", "libc-")))
+    folder = tmp_path / "usr/lib"
+    folder.mkdir(parents=True)
+    shutil.copy(there, folder / "libstrange-1.2.so")
+    (folder / "libstrange.so.1").symlink_to("libstrange-1.2.so")
+    (folder / "libbroken.so.1").symlink_to("nowhere")
+    return f"import ctypes; ctypes.CDLL({str(folder / 'libstrange.so.1')!r})"
+
+
+def test_a_library_of_this_machine_alone_is_a_failure(strange: str, tmp_path: Path) -> None:
+    bad, good = imported(tmp_path, m=strange, other="import ctypes, ssl, sqlite3")
+    assert bad.error == f"it uses libstrange.so.1 of this machine, which {target().runtime} has not"
+    assert good.error == ""
+    [finding] = check([outcome_of(bad)])
+    assert finding.message == f"m cannot be imported: {bad.error}, on this machine"
+
+
+def test_a_library_that_the_runtime_has_by_any_of_its_names_is_none(strange: str, tmp_path: Path) -> None:
+    own = place.libraries(target())
+    [result] = imported(tmp_path, m=strange, libraries=[*own, "libstrange.so.1"])
+    assert result.error == ""
+
+
+def test_what_the_standard_library_loads_is_pythons_own(tmp_path: Path) -> None:
+    [result] = imported(tmp_path, m="import bz2, ctypes, lzma, sqlite3, ssl, pyexpat, zlib", libraries=[])
+    assert result.error == ""
+
+
+def test_a_failure_is_told_before_a_strange_library(strange: str, tmp_path: Path) -> None:
+    [result] = imported(tmp_path, m=f"{strange}\n1 / 0")
+    assert result.error == "ZeroDivisionError: division by zero"
+
+
+def test_the_libraries_of_a_runtime() -> None:
+    found = place.libraries(target("x86_64", "python3.12"))
+    assert {"libc.so.6", "libssl.so.3", "ld-linux-x86-64.so.2", "libpython3.12.so.1.0"} < {*found}
+    assert "libpango-1.0.so.0" not in found
+
+
+@pytest.mark.parametrize(
+    ("event", "error"),
+    [
+        ({"strange": list("abcde")}, "it uses a, b, c and 2 more of the image, which python3.12 has not"),
+        ({"strange": ["a\x1b"]}, "it uses a\\x1b of the image, which python3.12 has not"),
+        ({"strange": "abc"}, ""),
+        ({"strange": []}, ""),
+        ({"error": 3}, "what it told of the import makes no sense"),
+        ({"trace": "abc"}, "what it told of the import makes no sense"),
+        ({"seconds": "abc"}, "what it told of the import makes no sense"),
+        ({"seconds": float("nan")}, ""),
+        ({"seconds": -1}, ""),
+        ({"seconds": 10**400}, ""),
+        ({"status": "abc"}, "the import ended Python"),
+        ({"status": -99}, "the import crashed Python with signal 99"),
+        ({"error": "E", "output": 3, "trace": [None, 1]}, "E"),
+        ({"missing": None}, ""),
+    ],
+)
+def test_what_is_told_is_of_any_type(event: dict[str, object], error: str) -> None:
+    told = [{"item": 0, **event}]
+    [result] = place.results(task(Path(), "m", target=target("arm64", "python3.12")), told, 60, "the image")
+    assert (result.error, result.seconds) == (error, 0.0)
 
 
 def test_the_last_lines_of_a_failure_begin_with_its_cause(tmp_path: Path) -> None:
@@ -573,6 +736,14 @@ def test_what_the_runtime_has_and_nobody_can_lend_is_told(cache: Cache, simple: 
     assert [one.rule for one in check([outcome])] == ["import-not-run"]
 
 
+def test_what_was_lent_is_not_missing(cache: Cache, simple: Path) -> None:
+    """A module that says so twice is at fault itself."""
+    fake = Fake("place", m=replace(want("boto3"), missing="boto3.not.there"))
+    fake._result = lambda module, lent: fake.errors.get(module, ModuleResult(module=module))  # type: ignore[method-assign]
+    [outcome] = run(cache, [task(simple, "m")], fake)
+    assert (outcome.status, outcome.why) == ("failed", "")
+
+
 def test_layerkits_own_copies_are_pure_python() -> None:
     copies = lent.copies()
     assert list(copies) == list(lent.SDK)
@@ -584,7 +755,8 @@ def test_layerkits_own_copies_are_pure_python() -> None:
 
 def test_none_is_none(cache: Cache, simple: Path, said: Said) -> None:
     [outcome] = imports.run([task(simple, "m")], "none", cache, said)
-    assert (outcome.status, outcome.why) == ("not run", "imports were not asked for")
+    assert (outcome.status, outcome.why) == ("not run", imports.NOT_ASKED)
+    assert list(check([outcome])) == []
 
 
 @pytest.mark.parametrize(
@@ -618,7 +790,7 @@ def outcome_of(*results: ModuleResult, why: str = "") -> Outcome:
 
 def test_the_rules() -> None:
     assert {key: rule.severity for key, rule in rules().items() if rule.group == "imports"} == {
-        "import": Severity.ERROR, "import-not-run": Severity.WARNING,
+        "import": Severity.ERROR, "import-optional": Severity.WARNING, "import-not-run": Severity.WARNING,
     }  # fmt: skip
 
 
@@ -631,14 +803,71 @@ def test_what_passed_is_no_finding() -> None:
 def test_a_failure_names_the_module_the_error_and_the_place() -> None:
     failed = outcome_of(ModuleResult(module="m", error="ImportError: libx.so.1: cannot open"), want("lacking"))
     assert failed.status == "failed"
-    assert [(one.rule, one.subject, one.message) for one in check([failed], {"x.zip": "function f"})] == [
-        ("import", "function f", "m cannot be imported: ImportError: libx.so.1: cannot open, on this machine"),
+    assert [(one.rule, one.subject, one.message) for one in check([failed])] == [
+        ("import", "x.zip", "m cannot be imported: ImportError: libx.so.1: cannot open, on this machine"),
         (
-            "import", "function f",
+            "import", "x.zip",
             "m cannot be imported: ModuleNotFoundError: No module named 'lacking', on this machine; "
             "lacking is neither in the layers nor in the runtime",
         ),
     ]  # fmt: skip
+
+
+OPTIONAL = ('adbc-driver-manager; extra == "all"', "six", "broken requirement (")
+MISSING = ModuleResult(
+    module="adbc_driver_duckdb",
+    error="ModuleNotFoundError: No module named 'adbc_driver_manager'",
+    missing="adbc_driver_manager",
+)
+
+
+def excused_of(*requires: str, result: ModuleResult = MISSING, **fields: object) -> Outcome:
+    duckdb = Distribution(
+        name="duckdb", version="1", location="python/duckdb-1.dist-info", requires=requires, extras=("all", "docs")
+    )
+    outcome = outcome_of(ModuleResult(module="duckdb"), result)
+    return excused(replace(outcome, task=replace(outcome.task, **fields)), [duckdb])  # type: ignore[arg-type]
+
+
+def test_what_only_an_extra_requires_is_a_warning() -> None:
+    outcome = excused_of(*OPTIONAL)
+    assert outcome.status == "passed"
+    assert [(one.rule, one.message) for one in check([outcome])] == [
+        (
+            "import-optional",
+            "adbc_driver_duckdb needs adbc_driver_manager, which only the extra all of duckdb brings",
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("requires", "missing"),
+    [
+        ((), "adbc_driver_manager"),
+        ((*OPTIONAL, "ADBC.driver_manager>=1"), "adbc_driver_manager"),
+        (('adbc-driver-manager; extra == "other"',), "adbc_driver_manager"),
+        (("adbc-driver-manager; " + "(" * 2000 + 'extra == "all"',), "adbc_driver_manager"),
+        (OPTIONAL, "six"),
+        (OPTIONAL, "other"),
+        (OPTIONAL, ""),
+    ],
+)
+def test_what_is_required_or_unknown_is_an_error(requires: tuple[str, ...], missing: str) -> None:
+    outcome = excused_of(*requires, result=replace(MISSING, missing=missing))
+    assert outcome.status == "failed"
+    assert [one.rule for one in check([outcome])] == ["import"]
+
+
+def test_a_part_of_a_namespace_is_found_by_its_distribution() -> None:
+    result = replace(MISSING, missing="google.cloud.storage")
+    assert excused_of('google-cloud-storage; extra == "all"', result=result).status == "passed"
+
+
+def test_no_extra_excuses_a_handler_another_error_or_a_layer_in_which_nothing_imports() -> None:
+    assert excused_of(*OPTIONAL, handler="adbc_driver_duckdb.handler").status == "failed"
+    assert excused_of(*OPTIONAL, result=replace(MISSING, error="ImportError: x")).status == "failed"
+    alone = outcome_of(MISSING)
+    assert excused(alone, []) == alone
 
 
 def test_an_error_in_a_message_is_cut() -> None:
@@ -687,6 +916,8 @@ SEEN = {
     "loopback": "attempt(socket.create_connection, ('127.0.0.1', 9), 2)",
     "shared": "os.path.exists('/dev/shm')",
     "folders": "sorted(set(os.listdir('/')) & {'root', 'home', 'work', 'opt', 'tmp'})",
+    "program": "sorted(os.listdir('/layerkit'))",
+    "watcher": "[attempt(open, f'/proc/1/{name}') for name in ('fd/1', 'mem', 'environ')]",
     "processes": "len([one for one in os.listdir('/proc') if one.isdigit()]) < 9",
 }
 
@@ -726,6 +957,8 @@ LIKE_LAMBDA = {
     "loopback": "ConnectionRefusedError Connection refused",
     "shared": False,
     "folders": ["opt", "tmp"],
+    "program": ["_folders.py", "_forked.py", "_importing.py"],
+    "watcher": ["PermissionError Permission denied"] * 3,
     "processes": True,
 }
 
@@ -850,6 +1083,28 @@ def test_nothing_outlives_layerkit(cache: Cache, tmp_path: Path) -> None:
         assert not left.exists()
 
 
+@pytest.mark.integration
+@pytest.mark.usefixtures("root")
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_layerkit_alone_ends_the_imports(sign: signal.Signals, cache: Cache, tmp_path: Path) -> None:
+    made = layer(tmp_path / "x.zip", m="import time; time.sleep(600)")
+    command = [
+        sys.executable, "-m", "layerkit", "verify", str(made), "--imports", "host",
+        "--runtime", RUNTIME, "--architecture", ARCHITECTURE,
+    ]  # fmt: skip
+    environment = {**os.environ, "LAYERKIT_CACHE_DIR": str(cache.folder)}
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL, start_new_session=True)
+    try:
+        importing = _wait_for(lambda: _descendants(process.pid), 3)
+        process.send_signal(sign)
+        assert process.wait(timeout=10) == 130
+    finally:
+        process.kill()
+        process.wait()
+    _wait_for(lambda: [0] if not any(map(_is_alive, importing)) else [], 1)
+    assert not list((cache.folder / "tmp").iterdir())
+
+
 def _wait_for(look: Callable[[], list[int]], count: int) -> list[int]:
     found: list[int] = []
     for _ in range(2000):
@@ -888,6 +1143,8 @@ def test_nothing_is_imported_as_root(cache: Cache, simple: Path, tmp_path: Path)
         host.key(task(simple, "m"))
 
 
+LOOKS = "[attempt(open, f'/proc/{os.getppid()}/{name}') for name in ('fd/1', 'mem', 'environ')]"
+
 # As another user than root, whose Python is the system's: layerkit is imported from this checkout.
 AS_USER = """
 import json, sys
@@ -900,7 +1157,7 @@ from layerkit.verify.imports import Task
 from layerkit.verify.imports.host import Host
 from layerkit.verify.imports.place import NotHere
 found = targets.find_runtime("python%d.%d" % sys.version_info[:2]).target({architecture!r})
-task = Task(label="x", target=found, zips=(Path({zip!r}),), modules=("good", "secret", "who", "pathy"))
+task = Task(label="x", target=found, zips=(Path({zip!r}),), modules=("good", "secret", "who", "looks", "pathy"))
 host = Host(Cache(Path({cache!r})), isolated={isolated})
 try:
     [ran] = host.run([task], {{}})
@@ -931,6 +1188,7 @@ def test_without_root(isolated: bool, tmp_path: Path) -> None:
         made = layer(
             work / "x.zip", good="x = 1", secret=file("python/secret.py", mode=0o100600),
             who="import os; raise Exception((os.getuid(), os.environ['LAMBDA_TASK_ROOT'] == '/var/task'))",
+            looks=PROBE.replace("SEEN", LOOKS),
             pathy="raise Exception(__file__)",
         )  # fmt: skip
         for path in (work, *work.rglob("*")):
@@ -951,6 +1209,7 @@ def test_without_root(isolated: bool, tmp_path: Path) -> None:
             "",
             "PermissionError: [Errno 13] Permission denied: '/opt/python/secret.py'",
             f"Exception: ({993 if isolated else 12345}, {isolated})",
+            f"Exception: {json.dumps(['PermissionError Permission denied'] * 3)}",
             "Exception: /opt/python/pathy.py",
         ]
         assert trace == ['File "/opt/python/pathy.py", line 1, in <module>']
@@ -974,6 +1233,20 @@ def test_where_no_namespace_can_be_made_this_machine_does_not_fit(tmp_path: Path
     ]
 
 
+BORROWED = "import ctypes; ctypes.CDLL('libBrokenLocale.so.1')"  # of every glibc; no runtime is known to have it
+STDLIB = "import bz2, ctypes, lzma, pyexpat, socket, sqlite3, ssl, zlib; socket.getaddrinfo('localhost', 1)"
+
+
+@pytest.mark.integration
+@pytest.mark.usefixtures("root")
+def test_a_library_of_this_machine_alone_is_a_failure_for_real(cache: Cache, tmp_path: Path, said: Said) -> None:
+    made = layer(tmp_path / "x.zip", borrowed=BORROWED, stdlib=STDLIB)
+    [outcome] = imports.run([task(made, "borrowed", "stdlib")], "host", cache, said)
+    assert [one.error for one in outcome.results] == [
+        f"it uses libBrokenLocale.so.1 of this machine, which {RUNTIME} has not", "",
+    ]  # fmt: skip
+
+
 # --- for real: a container ----------------------------------------------------------------------------------
 
 
@@ -988,6 +1261,8 @@ def test_layers_in_a_container(engine: Engine, cache: Cache, tmp_path: Path, sai
         crash="import os; os.kill(os.getpid(), 11)",
         write="open('/opt/python/x', 'w')",
         sdk="import dateutil.tz",
+        borrowed=BORROWED,
+        stdlib=STDLIB,
         **{name: PROBE.replace("SEEN", SEEN[name]) for name in names},
     )
     second = layer(tmp_path / "b.zip", m="x = 1", link=link("python/linked.py", "m.py"))
@@ -997,7 +1272,7 @@ def test_layers_in_a_container(engine: Engine, cache: Cache, tmp_path: Path, sai
         "import m, linked, platform\nassert platform.machine() == 'aarch64'\nhandler = 1\n"
     )
     tasks = [
-        task(first, *names, "secret", "crash", "write", "sdk", "m", target=runtime),
+        task(first, *names, "secret", "crash", "write", "sdk", "borrowed", "stdlib", "m", target=runtime),
         task([second, first], "secret", label="f", source=source, handler="app.handler", target=runtime),
         task(second, "m", label="last", target=runtime),
     ]
@@ -1013,6 +1288,8 @@ def test_layers_in_a_container(engine: Engine, cache: Cache, tmp_path: Path, sai
     assert results["crash"] == "the import crashed Python with SIGSEGV"
     assert results["write"] == "PermissionError: [Errno 13] Permission denied: '/opt/python/x'"
     assert results["sdk"] == ""
+    assert results["borrowed"] == "it uses libBrokenLocale.so.1 of the image, which python3.12 has not"
+    assert results["stdlib"] == ""
     assert results["m"] == "ModuleNotFoundError: No module named 'm'"
     assert outcomes[0].unlike[-1].startswith("dateutil 2.")
     assert [one.error for one in outcomes[1].results] == [results["secret"], ""]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import shutil
 import struct
 import subprocess
 import sys
@@ -123,6 +124,28 @@ def standard_library() -> bytes:
         for path in sorted(Path(os.__file__).parent.glob("[a-s]*.py")):
             archive.write(path, f"python/{path.name}")
     return made.getvalue()
+
+
+@pytest.mark.parametrize(
+    "command", ["zip -qr {} python", "zip -qr -0 {} python", "zip -qr - python > {}", "jar cMf {} python"]
+)
+def test_zips_of_other_programs(tmp_path: Path, command: str) -> None:
+    if not shutil.which(command.split()[0]):
+        pytest.skip(f"no {command.split()[0]} on this machine")
+    (tmp_path / "python/web").mkdir(parents=True)
+    (tmp_path / "python/web/app.py").write_text("x = 1\n" * 100)
+    (tmp_path / "python/é").write_bytes(os.urandom(5000))
+    (tmp_path / "python/empty").touch()
+    subprocess.run(command.format("layer.zip"), shell=True, check=True, cwd=tmp_path)
+    found = zips.read(tmp_path / "layer.zip")
+    assert found.damage == ()
+    assert {(one.path, one.kind, one.size, one.unread) for one in found.entries} == {
+        ("python", Kind.FOLDER, 0, ""),
+        ("python/web", Kind.FOLDER, 0, ""),
+        ("python/web/app.py", Kind.FILE, 600, ""),
+        ("python/é", Kind.FILE, 5000, ""),
+        ("python/empty", Kind.FILE, 0, ""),
+    }
 
 
 def test_no_entries(read: Read) -> None:

@@ -185,8 +185,10 @@ def _zip_verdict(one: _Zip, outcomes: Sequence[Outcome], audited: Sequence[Findi
     own = tuple(outcome for outcome in outcomes if outcome.task.label == one.chosen.label)
     subject, facts = one.subject, one.subject.facts
     known = [finding for finding in audited if finding.subject == facts.label]
-    findings = [*one.findings, *known, *imports.check(own)]
     installed = distributions.installed(facts, subject.targets[0])
+    if subject.imports is None:  # modules that layers.yaml names have to import
+        own = tuple(imports.excused(outcome, installed) for outcome in own)
+    findings = [*one.findings, *known, *imports.check(own)]
     return ZipVerdict(
         subject=one.chosen.label,
         findings=tuple(judge(findings, one.chosen.checks.waivers)),

@@ -157,7 +157,10 @@ def _facts(verdict: Verdict) -> Iterator[str]:
         if one.status == "not run":
             yield f"imports NOT RUN: {one.why}"
         else:
-            names = ", ".join(f"{result.module}{' FAILED' * bool(result.error)}" for result in one.results)
+            marks = {
+                result.module: "OPTIONAL" if result.optional else "FAILED" for result in one.results if result.error
+            }
+            names = ", ".join(f"{result.module} {marks.get(result.module, '')}".strip() for result in one.results)
             yield f"imports {one.status}: {names or 'nothing to import'}; {one.where}"
             yield from (f"  unlike Lambda: {words}" for words in one.unlike)
             for result in one.results:
@@ -222,6 +225,7 @@ def _outcome(one: Outcome) -> dict[str, Any]:
         {
             "module": result.module,
             "error": result.error or None,
+            "optional": result.optional or None,
             "trace": list(result.trace),
             "seconds": round(result.seconds, 3),
         }

@@ -1,14 +1,15 @@
 """The import check: does what is in the layers import in the target's Python, as it would in Lambda?
 
-`run` chooses where and runs, `check` turns what came of it into findings.
+`run` chooses where and runs, `excused` finds what need not import, `check` turns what came of it into findings.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from layerkit.verify.imports.modules import top_level
+from layerkit.verify.imports.optional import excused
 from layerkit.verify.imports.outcomes import ModuleResult, Outcome, PlaceName, Task
 from layerkit.verify.rules import Finding
 from layerkit.verify.words import shown
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from layerkit.cache import Cache
 
 NOT_ASKED = "they were not asked for (--imports none)"  # no finding, but no pass either
-__all__ = ["ModuleResult", "Outcome", "PlaceName", "Task", "check", "run", "top_level"]
+__all__ = ["ModuleResult", "Outcome", "PlaceName", "Task", "check", "excused", "run", "top_level"]
 
 
 def run(tasks: Sequence[Task], place: PlaceName, cache: Cache, says: Says) -> list[Outcome]:
@@ -31,12 +32,14 @@ def run(tasks: Sequence[Task], place: PlaceName, cache: Cache, says: Says) -> li
     return Runner(places(place, cache, says), Memory(cache.folder)).run(tasks)
 
 
-def check(outcomes: Sequence[Outcome], labels: Mapping[str, str] | None = None) -> Iterator[Finding]:
-    """Findings of the outcomes; `labels` maps a task's label to what findings call it, where that differs."""
+def check(outcomes: Sequence[Outcome]) -> Iterator[Finding]:
+    """Findings of the outcomes."""
     for outcome in outcomes:
-        subject = (labels or {}).get(outcome.task.label, outcome.task.label)
+        subject = outcome.task.label
         for result in outcome.results:
-            if result.error:
+            if result.optional:
+                yield Finding(rule="import-optional", subject=subject, message=_optional(result))
+            elif result.error:
                 yield Finding(rule="import", subject=subject, message=_failed(outcome, result))
         if outcome.why and outcome.why != NOT_ASKED:
             yield Finding(rule="import-not-run", subject=subject, message=_not_run(outcome))
@@ -47,6 +50,10 @@ def _failed(outcome: Outcome, result: ModuleResult) -> str:
     if not result.missing:
         return message
     return f"{message}; {shown(result.missing)} is neither in the layers nor in the runtime"
+
+
+def _optional(result: ModuleResult) -> str:
+    return f"{result.module} needs {shown(result.missing)}, which only {result.optional} brings"
 
 
 def _not_run(outcome: Outcome) -> str:

@@ -1,16 +1,17 @@
 """Run by layerkit's own Python on Linux, not imported: a root folder of its own, then the target's Python in it.
 
-Standard input is JSON: what stands where, and the command.  In new namespaces there are the system's folders,
-/var/lang, /opt and /var/task, all read-only, and nothing of the machine's homes.  As root it becomes the user that
-Lambda has; anybody else is that user in a user namespace.  What it cannot do is told as {"unfit": ...}.
+Standard input is marshalled: what stands where, and the command.  In new namespaces there are the system's folders,
+/var/lang, /opt and /var/task, all read-only, and nothing of the machine's homes.  Root stays root, so that what is
+imported, as Lambda's user, cannot reach the process that watches; anybody else is that user in a user namespace.
+What it cannot do is told as {"unfit": ...}.
 Source of the calls: mount(2), unshare(2), user_namespaces(7).
 """
 
-# It starts in 20 ms less without pathlib.
+# It starts in 20 ms less without pathlib, in 10 ms less without json.
 
 import ctypes
 import fcntl
-import json
+import marshal
 import os
 import struct
 import sys
@@ -89,25 +90,21 @@ def new_root(root: str, binds: "list[list[str]]") -> None:
     mount("", root, "", REMOUNT | BIND | RDONLY | NOSUID | NODEV)
 
 
-def inside(task: "dict[str, object]", root: str, user: int, group: int) -> None:
+def inside(task: "dict[str, object]", root: str) -> None:
     """Never returns, but for an error."""
     loopback()
+    os.dup2(os.open(task["input"], os.O_RDONLY), 0)  # type: ignore[arg-type]
     new_root(root, task["binds"])  # type: ignore[arg-type]
     os.chroot(root)
     os.chdir("/var/task")
-    if os.geteuid() == 0:
-        os.setgroups([])
-        os.setresgid(group, group, group)
-        os.setresuid(user, user, user)
     call("prctl", LIBC.prctl(NO_NEW_PRIVILEGES, 1, 0, 0, 0))
-    call("prctl", LIBC.prctl(DEATH_SIGNAL, 9, 0, 0, 0))  # a change of user takes it away
     command = task["command"]
     assert isinstance(command, list)
     os.execve(command[0], command, task["environment"])  # type: ignore[arg-type]  # noqa: S606
 
 
 def main() -> None:
-    task = json.load(sys.stdin)
+    task = marshal.load(sys.stdin.buffer)  # noqa: S302 - of the same Python
     user, group = task["user"]
     LIBC.prctl(DEATH_SIGNAL, 9, 0, 0, 0)
     try:
@@ -115,9 +112,11 @@ def main() -> None:
         pid = os.fork()
         if pid == 0:
             LIBC.prctl(DEATH_SIGNAL, 9, 0, 0, 0)
-            inside(task, task["root"], user, group)
+            inside(task, task["root"])
         status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     except OSError as error:
+        import json
+
         sys.stdout.write(json.dumps({"unfit": str(error), "token": task["token"]}) + "\n")
         sys.stdout.flush()
         os._exit(1)

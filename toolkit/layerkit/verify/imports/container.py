@@ -29,7 +29,7 @@ GRACE = 60  # seconds more until the container is taken to hang
 # The engine's emulator reads its CPU from the environment: the one thing that is kept of the container's own.
 COMMAND = (
     'python="$(command -v python{minor} || echo /var/lang/bin/python{minor})"; '
-    'exec env -i QEMU_CPU="$QEMU_CPU" {variables} "$python" {flags} {top}/_importing.py {top}/spec.json'
+    'exec env -i QEMU_CPU="$QEMU_CPU" {variables} "$python" {flags} {top}/_importing.py <{top}/spec.json'
 )
 
 
@@ -77,7 +77,9 @@ class Containers:
         return [
             Ran(
                 where=f"container ({engine.name}, {target.image}{', emulated' if emulated else ''})",
-                results=place.results(task, [event for event in told if event.get("task") == number], limit),
+                results=place.results(
+                    task, [event for event in told if event.get("task") == number], limit, "the image"
+                ),
                 unlike=unlike,
             )
             for number, task in enumerate(tasks)
@@ -125,8 +127,11 @@ def _archive(tasks: Sequence[Task], lent: Mapping[str, Path], token: str, limit:
                     _add(
                         tar, f"{IN}/runtime/{file.relative_to(lent_path.parent).as_posix()}", file.read_bytes(), 0o644
                     )
-        spec = place.spec(listed, token, limit, runtime=f"{TOP}/runtime", merge=TOP)
-        for name, data in (("_importing.py", place.script()), ("spec.json", spec)):
+        spec = place.spec(
+            tasks[0].target, listed, token, limit, runtime=f"{TOP}/runtime", own=("/var/lang",), merge=TOP
+        )
+        _add(tar, f"{IN}/spec.json", spec, 0o600)
+        for name, data in place.scripts().items():
             _add(tar, f"{IN}/{name}", data, 0o644)
         _add(tar, "etc/passwd", place.PASSWD, 0o644)
     return stream.getvalue()

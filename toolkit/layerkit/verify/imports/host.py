@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import marshal
 import os
 import platform
 import secrets
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from layerkit import bytecode
 from layerkit.model import Interpreter
 from layerkit.verify.imports import place
-from layerkit.verify.imports._importing import merge
+from layerkit.verify.imports._folders import merge
 from layerkit.verify.imports.outcomes import Task
 from layerkit.verify.imports.place import NotHere, Ran
 from layerkit.verify.imports.unpacking import copy_source, has_elf, unpack
@@ -38,6 +39,8 @@ class Host:
     def __init__(self, cache: Cache, *, isolated: bool = True, limit: int = LIMIT) -> None:
         self.cache, self.isolated, self.limit = cache, isolated, limit
         self.interpreters: dict[str, Interpreter | None] = {}
+        self.running: set[subprocess.Popen[bytes]] = set()
+        self.stopped = False
 
     def key(self, task: Task) -> str:
         return f"host {self._interpreter(task).release} {platform.machine()} {_libc()}"
@@ -67,10 +70,20 @@ class Host:
             prepared = [self._prepare(unpacked, work, number, task) for number, task in enumerate(tasks)]
             try:
                 with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-                    return list(pool.map(lambda task, folder: self._run(task, folder, lent), tasks, prepared))
+                    try:
+                        return list(pool.map(lambda task, folder: self._run(task, folder, lent), tasks, prepared))
+                    except BaseException:  # a signal, too: the pool waits for what runs
+                        self._stop(pool)
+                        raise
             finally:
                 for folder in prepared:
                     _open_up(folder)
+
+    def _stop(self, pool: ThreadPoolExecutor) -> None:
+        self.stopped = True
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in list(self.running):
+            process.kill()
 
     @contextmanager
     def _folder(self) -> Iterator[Path]:
@@ -81,7 +94,7 @@ class Host:
                     raise NotHere(f"{self.cache.folder} is on a file system without execution (noexec)")
                 yield work
             return
-        work = Path(tempfile.mkdtemp(prefix="layerkit-imports-"))
+        work = Path(tempfile.mkdtemp(prefix="layerkit-imports-")).resolve()  # as the kernel tells of libraries
         try:
             work.chmod(0o755)
             yield work
@@ -95,7 +108,7 @@ class Host:
         merge([unpacked.get(file) for file in task.zips], str(folder / "opt"))
         (folder / "opt").chmod(0o755)
         copy_source(task.source, folder / "task")
-        for name, content in (("_importing.py", place.script()), ("passwd", place.PASSWD)):
+        for name, content in (*place.scripts().items(), ("passwd", place.PASSWD)):
             (folder / name).write_bytes(content)
             (folder / name).chmod(0o644)
         for name in ("root", "runtime"):
@@ -131,12 +144,12 @@ class Host:
 
     def _start_isolated(
         self, task: Task, folder: Path, executable: Path, lent: Mapping[str, Path], token: str
-    ) -> tuple[list[str], dict[str, Any]]:
+    ) -> tuple[list[str], bytes]:
         prefix = executable.parent.parent
-        (folder / "spec.json").write_bytes(place.spec([{"items": task.items}], token, self.limit))
-        (folder / "spec.json").chmod(0o644)
+        spec = place.spec(task.target, [{"items": task.items}], token, self.limit)
+        (folder / "spec.json").write_bytes(spec)  # it is read before there is another root
         binds = [(prefix, "/var/lang"), (folder / "opt", "/opt"), (folder / "task", "/var/task")]
-        binds += [(folder / name, f"{place.TOP}/{name}") for name in ("_importing.py", "spec.json")]
+        binds += [(folder / name, f"{place.TOP}/{name}") for name in place.scripts()]
         binds += [(folder / "passwd", "/etc/passwd"), (folder / "runtime", place.RUNTIME)]
         for path in lent.values():
             (folder / "runtime" / path.name).mkdir() if path.is_dir() else (folder / "runtime" / path.name).touch()
@@ -144,45 +157,55 @@ class Host:
         command = [f"/var/lang/{executable.relative_to(prefix)}", *place.FLAGS, f"{place.TOP}/_importing.py"]
         given = {
             "binds": [[str(source), there] for source, there in binds],
-            "command": [*command, f"{place.TOP}/spec.json"],
+            "command": command,
+            "input": str(folder / "spec.json"),
             "environment": place.variables(task),
             "user": place.USER,
             "root": str(folder / "root"),
             "token": token,
         }
         script = resources.files("layerkit.verify.imports").joinpath("_mounting.py")
-        return [sys.executable, "-I", "-S", str(script)], given
+        return [sys.executable, "-I", "-S", str(script)], marshal.dumps(given)
 
     def _start_plain(
         self, task: Task, folder: Path, executable: Path, lent: Mapping[str, Path], token: str
-    ) -> tuple[list[str], dict[str, Any]]:
+    ) -> tuple[list[str], bytes]:
         opt, root, runtime = (str(folder / name) for name in ("opt", "task", "runtime"))
         for path in lent.values():
             (folder / "runtime" / path.name).symlink_to(path)
-        spec = place.spec([{"items": task.items}], token, self.limit, opt=opt, root=root, runtime=runtime)
-        (folder / "spec.json").write_bytes(spec)
+        spec = place.spec(
+            task.target, [{"items": task.items}], token, self.limit, opt=opt, root=root, runtime=runtime
+        )
         lang = str(executable.parent.parent)
         environment = place.variables(task, opt=opt, root=root, lang=lang)
         command = ["env", "-i", *(f"{name}={value}" for name, value in environment.items()), str(executable)]
-        return [*command, *place.FLAGS, str(folder / "_importing.py"), str(folder / "spec.json")], {}
+        return [*command, *place.FLAGS, str(folder / "_importing.py")], spec
 
-    def _told(self, command: list[str], given: Mapping[str, Any], token: str, limit: int) -> list[dict[str, Any]]:
+    def _told(self, command: list[str], given: bytes, token: str, limit: int) -> list[dict[str, Any]]:
         with subprocess.Popen(
-            command, text=True, errors="replace",
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         ) as process:  # fmt: skip
+            self.running.add(process)
             try:
-                output, noise = process.communicate(json.dumps(given), timeout=limit)
+                if self.stopped:
+                    process.kill()
+                output, noise = process.communicate(given, timeout=limit)
             except subprocess.TimeoutExpired:
                 process.kill()
                 output, noise = process.communicate()
             except BaseException:
                 process.kill()
                 raise
-        told = list(place.events(output.splitlines(), token))
+            finally:
+                self.running.discard(process)
+        told = list(place.events(output.decode(errors="replace").splitlines(), token))
         unfit = [event["unfit"] for event in told if "unfit" in event]
         if unfit or not told:
-            lines = unfit or noise.strip().splitlines()[-1:] or [f"exit status {process.returncode}"]
+            lines = (
+                unfit
+                or noise.decode(errors="replace").strip().splitlines()[-1:]
+                or [f"exit status {process.returncode}"]
+            )
             raise NotHere(f"this machine lets no {'namespace' if unfit else 'process'} be made for it: {lines[0]}")
         return told
 

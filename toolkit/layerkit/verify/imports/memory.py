@@ -13,7 +13,7 @@ from layerkit import __version__
 from layerkit.errors import MachineError
 from layerkit.files import write_atomically
 from layerkit.verify.imports.outcomes import ModuleResult, Outcome, Task
-from layerkit.verify.imports.place import script
+from layerkit.verify.imports.place import libraries, scripts
 from layerkit.verify.imports.unpacking import source_files
 
 KEPT = 300  # tasks
@@ -40,8 +40,8 @@ class Memory:
         """A digest of all that decides the outcome."""
         zips = [self._hash(file) for file in task.zips]
         source = [(path, mode, self._hash(file)) for path, file, mode in source_files(task.source)]
-        program = hashlib.sha256(script()).hexdigest()
-        parts = [__version__, program, place, task.target.label, zips, task.items, source]
+        program = hashlib.sha256(b"".join(scripts().values())).hexdigest()
+        parts = [__version__, program, libraries(task.target), place, task.target.label, zips, task.items, source]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     def _hash(self, file: Path) -> str:

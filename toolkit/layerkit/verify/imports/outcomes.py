@@ -44,6 +44,7 @@ class ModuleResult:
     error: str = ""  # "" = it passed; else "ImportError: …", one line
     trace: tuple[str, ...] = ()  # the last lines, with paths as in Lambda
     missing: str = ""  # the module that is not there, if that is why
+    optional: str = ""  # why it may fail: a clause that names the extra that is not installed
     seconds: float = 0.0
 
 
@@ -59,6 +60,6 @@ class Outcome:
 
     @property
     def status(self) -> Status:
-        if any(result.error for result in self.results):
+        if any(result.error and not result.optional for result in self.results):
             return "failed"
         return "not run" if self.why or not self.results else "passed"

@@ -6,12 +6,15 @@ import json
 import os
 import signal
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any, Protocol
 
+from layerkit import targets
+from layerkit.model import Target
 from layerkit.verify.imports.outcomes import ModuleResult, Task
+from layerkit.verify.words import several
 
 USER = (993, 990)  # Lambda's user and group
 PASSWD = b"root:x:0:0:root:/root:/sbin/nologin\nsbx_user1051:x:993:990::/home/sbx_user1051:/sbin/nologin\n"
@@ -46,8 +49,16 @@ class Place(Protocol):
         ...
 
 
-def script() -> bytes:
-    return resources.files("layerkit.verify.imports").joinpath("_importing.py").read_bytes()
+def scripts() -> dict[str, bytes]:
+    """The files of the program that imports; _importing.py is the one to run."""
+    folder = resources.files("layerkit.verify.imports")
+    return {name: folder.joinpath(name).read_bytes() for name in ("_importing.py", "_forked.py", "_folders.py")}
+
+
+def libraries(target: Target) -> list[str]:
+    """The names of the system's libraries that may be used: the runtime has them."""
+    own = targets.system(target.runtime).all(target.architecture)
+    return sorted(own | {f"libpython{target.python}.so.1.0", "libpython3.so"})
 
 
 def variables(task: Task, *, opt: str = "/opt", root: str = "/var/task", lang: str = "/var/lang") -> dict[str, str]:
@@ -82,10 +93,13 @@ def variables(task: Task, *, opt: str = "/opt", root: str = "/var/task", lang: s
 
 
 def spec(
-    tasks: Iterable[Mapping[str, Any]], token: str, limit: int, *, opt: str = "/opt", root: str = "/var/task",
-    runtime: str = RUNTIME, merge: str = "",
+    target: Target, tasks: Iterable[Mapping[str, Any]], token: str, limit: int, *, opt: str = "/opt",
+    root: str = "/var/task", runtime: str = RUNTIME, own: Iterable[str] = (), merge: str = "",
 ) -> bytes:  # fmt: skip
-    """The JSON for `_importing.py`; with `merge` it fills /opt and /var/task itself."""
+    """The JSON for `_importing.py`; with `merge` it fills /opt and /var/task itself.
+
+    `own` are more folders whose libraries the runtime has.
+    """
     return json.dumps(
         {
             "token": token,
@@ -96,6 +110,8 @@ def spec(
             "task": root,
             "runtime": [runtime],
             "merge": merge,
+            "own": [opt, root, runtime, "/tmp", *own],  # noqa: S108 - what a module unpacks there is its own
+            "libraries": libraries(target),
             "tasks": list(tasks),
         }
     ).encode()
@@ -112,11 +128,23 @@ def events(lines: Iterable[str], token: str) -> Iterable[dict[str, Any]]:
             yield event
 
 
-def results(task: Task, told: Iterable[Mapping[str, Any]], limit: int) -> tuple[ModuleResult, ...]:
-    """Results of a task's items; what was not told did not pass."""
+def results(
+    task: Task, told: Iterable[Mapping[str, Any]], limit: int, whose: str = "this machine"
+) -> tuple[ModuleResult, ...]:
+    """Results of a task's items; what was not told did not pass.  `whose` the system's libraries were."""
     by_item = {event["item"]: event for event in told}
     lost = {"error": "the process that imports ended in the middle"}
-    return tuple(_result(module, by_item.get(number, lost), limit) for number, (module, _) in enumerate(task.items))
+    found = (_result(module, by_item.get(number, lost), limit) for number, (module, _) in enumerate(task.items))
+    without = f"of {whose}, which {task.target.runtime} has not"
+    return tuple(_with_strange(one, by_item.get(number, lost), without) for number, one in enumerate(found))
+
+
+def _with_strange(result: ModuleResult, event: Mapping[str, Any], without: str) -> ModuleResult:
+    """It did not pass if it passed only with libraries that Lambda lacks."""
+    names = event.get("strange", [])
+    if result.error or not names or not isinstance(names, list):
+        return result
+    return replace(result, error=f"it uses {several([printable(str(name)) for name in names])} {without}")
 
 
 def _result(module: str, event: Mapping[str, Any], limit: int) -> ModuleResult:

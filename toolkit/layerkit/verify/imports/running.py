@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from layerkit.errors import LayerkitError
@@ -110,7 +111,7 @@ def _with_runtime(place: Place, rans: Sequence[tuple[Task, Ran]]) -> list[Outcom
     copies = lent.copies() if any(task.items for task in again) else {}
     second = iter(place.run([task for task in again if task.items], copies) if copies else [])
     return [
-        _outcome(task, ran, next(second).results if copies and wanting.items else ())
+        _outcome(task, ran, next(second).results if copies and wanting.items else (), copies)
         for (task, ran), wanting in zip(rans, again, strict=True)
     ]
 
@@ -122,11 +123,16 @@ def _only(task: Task, results: Sequence[ModuleResult]) -> Task:
     return replace(task, modules=modules, handler=task.handler if task.handler_module in names else "")
 
 
-def _outcome(task: Task, ran: Ran, second: Sequence[ModuleResult]) -> Outcome:
+def _outcome(task: Task, ran: Ran, second: Sequence[ModuleResult], copies: Mapping[str, Path]) -> Outcome:
     newer = {result.module: result for result in second}
     wanted = [one.missing for one in ran.results if one.module in newer]
     results = [newer.get(one.module, one) for one in ran.results]
-    without = [one for one in results if lent.is_of_runtime(one.missing)]  # the place's fault, not the layer's
+    # the place's fault, not the layer's; but what was lent is not missing, whatever the module says
+    without = [
+        one
+        for one in results
+        if lent.is_of_runtime(one.missing) and not (one.module in newer and one.missing.partition(".")[0] in copies)
+    ]
     names = ", ".join(sorted({one.missing.partition(".")[0] for one in without}))
     modules = ", ".join(one.module for one in without)
     return Outcome(
