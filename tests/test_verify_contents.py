@@ -21,10 +21,10 @@ from hypothesis import strategies as st
 
 from elves import BASE, NEEDED, STRSZ, STRTAB, VERNEED, Made
 from layerkit import elf
-from layerkit.verify import contents, pyc, zips
 from layerkit.verify.facts import Bytecode, Entry, Format, Kind
-from layerkit.verify.sparse import Missing, Sparse
-from layerkit.verify.unpacking import PIECE
+from layerkit.verify.reading import contents, pyc, zips
+from layerkit.verify.reading.sparse import Missing, Sparse
+from layerkit.verify.reading.unpacking import PIECE
 from layerzips import Item, file, link, zipped
 from test_verify_zips import MOST, read_alone
 

@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from elves import Made
-from layerkit.verify import zips
 from layerkit.verify.facts import Kind, ZipFacts
+from layerkit.verify.reading import zips
 from layerzips import Item, file, folder, link, zipped
 
 SIGNATURES = [b"PK\1\2", b"PK\3\4", b"PK\5\6", b"PK\6\6", b"PK\6\7", b"PK\7\x08"]
@@ -178,7 +178,7 @@ def test_any_entries(place: Path, items: list[Item], zip64: bool) -> None:
 MUTATING = """
 import faulthandler, random, resource, sys
 from pathlib import Path
-from layerkit.verify import zips
+from layerkit.verify.reading import zips
 
 faulthandler.dump_traceback_later(120, exit=True)
 place, chance = Path(sys.argv[1]), random.Random(5)

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 import layerzips
 from layerkit import targets
 from layerkit.model import Target
-from layerkit.verify import words, zips
+from layerkit.verify import words
 from layerkit.verify.checks import layout
 from layerkit.verify.facts import Entry, Format, Kind, ZipFacts
+from layerkit.verify.reading import zips
 from layerkit.verify.rules import Finding, Severity, rules
 from layerkit.verify.subjects import Subject
 

@@ -22,11 +22,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from layerkit.model import Target
-from layerkit.verify import hostpaths, leakforms
 from layerkit.verify.checks import compiled
+from layerkit.verify.checks.leaks import check
 from layerkit.verify.facts import Bytecode, Entry, Leak, ZipFacts
-from layerkit.verify.leakforms import BEHIND, MOST, REACH, Form
-from layerkit.verify.leaks import MOST_TRIED, Scanner, check
+from layerkit.verify.leaks import MOST_TRIED, Scanner, forms, hostpaths
+from layerkit.verify.leaks.forms import BEHIND, MOST, REACH, Form
 from layerkit.verify.rules import Finding, Severity, rules
 from layerkit.verify.subjects import Subject
 
@@ -126,7 +126,7 @@ class TestSecrets:
 
     def test_the_checksum_is_that_of_a_published_token(self) -> None:
         # long revoked; of questions about the form of GitHub's tokens
-        assert leakforms.checksum(b"zQWBuTSOoRi4A9spHcVY5ncnsDkxkJ") == b"0mLq17"
+        assert forms.checksum(b"zQWBuTSOoRi4A9spHcVY5ncnsDkxkJ") == b"0mLq17"
 
     @pytest.mark.parametrize(
         "content",
@@ -474,7 +474,7 @@ class TestForms:
         {
             form.pattern: form
             for path, binary in [*FILES, (".npmrc", False)]
-            for form in (*leakforms.forms(path, binary=binary), *hostpaths.forms(path, binary=binary))
+            for form in (*forms.forms(path, binary=binary), *hostpaths.forms(path, binary=binary))
         }.values()
     )
 

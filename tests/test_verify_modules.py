@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import layerzips
-from layerkit.verify import zips
 from layerkit.verify.checks import modules
 from layerkit.verify.facts import Bytecode, Entry, ZipFacts
+from layerkit.verify.reading import zips
 from layerkit.verify.rules import Severity, rules
 from layerkit.verify.subjects import Subject
 from test_verify_layout import entry, facts, target

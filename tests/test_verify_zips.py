@@ -19,8 +19,8 @@ from pathlib import Path
 import pytest
 
 from layerkit.archive import CENTRAL, END, LOCAL
-from layerkit.verify import directory, zips
 from layerkit.verify.facts import Entry, Kind, ZipFacts
+from layerkit.verify.reading import directory, zips
 from layerzips import DOS, Item, file, folder, link, zipped
 
 LIMIT = 262_144_000  # AWS's, bytes unpacked
@@ -683,7 +683,7 @@ def test_what_is_no_file(tmp_path: Path) -> None:
 READING = """
 import sys
 from pathlib import Path
-from layerkit.verify import zips
+from layerkit.verify.reading import zips
 
 found = zips.read(Path(sys.argv[1]))
 peak = [line.split()[1] for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")]

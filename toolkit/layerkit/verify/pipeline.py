@@ -15,11 +15,12 @@ from layerkit import targets
 from layerkit.cache import Cache
 from layerkit.errors import ConfigError, MachineError
 from layerkit.model import Function, Target
-from layerkit.verify import imports, leaks, sources, zips
-from layerkit.verify.checks import binaries, distributions, functions, layout, modules, tags
+from layerkit.verify import imports, sources
+from layerkit.verify.checks import binaries, distributions, functions, layout, leaks, modules, tags
 from layerkit.verify.chosen import ChosenFunction, ChosenZip, Place, VerifyRequest, choose
 from layerkit.verify.facts import ZipFacts
 from layerkit.verify.imports import Outcome, Task
+from layerkit.verify.reading import zips
 from layerkit.verify.report import Report, Verdict, ZipVerdict
 from layerkit.verify.rules import Finding, Severity, judge, rules
 from layerkit.verify.subjects import FunctionSubject, Subject

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from layerkit.verify import hostpaths
 from layerkit.verify.checks import compiled
 from layerkit.verify.facts import Entry, Leak, ZipFacts
-from layerkit.verify.leakforms import MOST
+from layerkit.verify.leaks import COMPILED, hostpaths
+from layerkit.verify.leaks.forms import MOST
 from layerkit.verify.records import listed, records
 from layerkit.verify.rules import Finding
 from layerkit.verify.subjects import Subject
 from layerkit.verify.words import count
 
-COMPILED = (".pyc", ".pyo")
 # By an installer, though RECORD lists them too
 INSTALLERS = (".dist-info/direct_url.json", ".dist-info/RECORD")
 # A wheel's tag that no public index takes: it was built where it was installed (PyPA, "Platform compatibility tags")

@@ -7,10 +7,10 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from layerkit import elf
-from layerkit.verify import pyc
 from layerkit.verify.facts import Entry, Format, Kind
 from layerkit.verify.leaks import Scanner
-from layerkit.verify.unpacking import PIECE, Content
+from layerkit.verify.reading import pyc
+from layerkit.verify.reading.unpacking import PIECE, Content
 
 MACH_O = {bytes.fromhex(magic) for magic in ("feedface", "feedfacf", "cefaedfe", "cffaedfe", "cafebabf", "bebafeca")}
 FAT, OLDEST_CLASS = b"\xca\xfe\xba\xbe", 43  # a Java class begins so too, then has its version: 45 and more

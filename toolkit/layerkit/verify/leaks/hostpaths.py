@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from layerkit.verify.leakforms import Form, Match
+from layerkit.verify.leaks.forms import Form, Match
 from layerkit.verify.words import shown
 
 KIND = "host-path"

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from layerkit.archive import CENTRAL, MOST_ENTRIES
-from layerkit.verify import ends
-from layerkit.verify.ends import At
 from layerkit.verify.facts import Entry, Kind
+from layerkit.verify.reading import ends
+from layerkit.verify.reading.ends import At
 
 # Memory is bounded by these two; more files than that need zip64.
 MOST_BYTES = 16 << 20

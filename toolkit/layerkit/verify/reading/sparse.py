@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from layerkit.verify.unpacking import PIECE
+from layerkit.verify.reading.unpacking import PIECE
 
 FIRST, LAST = 16, 8  # pieces kept: names and versions stand at the beginning, the dynamic table near the end
 BESIDE = 4  # pieces fetched where one is missing

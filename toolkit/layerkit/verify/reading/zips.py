@@ -16,13 +16,13 @@ from functools import partial
 from pathlib import Path
 
 from layerkit.archive import STORED
-from layerkit.verify import contents, directory, headers
-from layerkit.verify.contents import Looking
-from layerkit.verify.ends import At
 from layerkit.verify.facts import Entry, Format, Kind, ZipFacts
-from layerkit.verify.headers import Placed
-from layerkit.verify.sparse import BESIDE, Missing, Sparse
-from layerkit.verify.unpacking import Content, Unreadable, pieces, whole
+from layerkit.verify.reading import contents, directory, headers
+from layerkit.verify.reading.contents import Looking
+from layerkit.verify.reading.ends import At
+from layerkit.verify.reading.headers import Placed
+from layerkit.verify.reading.sparse import BESIDE, Missing, Sparse
+from layerkit.verify.reading.unpacking import Content, Unreadable, pieces, whole
 
 SMALL = 1 << 20  # bytes that are unpacked where they are looked at: handing them to another thread would cost more
 HELD = 56 << 20  # bytes, packed and unpacked, of files that are held as a whole; a larger one streams by

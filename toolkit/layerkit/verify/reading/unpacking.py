@@ -6,8 +6,8 @@ import zlib
 from collections.abc import Iterator
 
 from layerkit.archive import DEFLATED, STORED
-from layerkit.verify.ends import At
-from layerkit.verify.headers import Placed
+from layerkit.verify.reading.ends import At
+from layerkit.verify.reading.headers import Placed
 
 PIECE = 1 << 20  # bytes unpacked at a time
 BLOCK = 1 << 18  # bytes packed

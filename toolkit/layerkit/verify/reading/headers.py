@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from layerkit.archive import DEFLATED, LOCAL, STORED, UTF8
-from layerkit.verify.directory import ENCRYPTED, Directory, Listed, by_clause, zip64_sizes
-from layerkit.verify.ends import At
 from layerkit.verify.facts import Entry, Kind
+from layerkit.verify.reading.directory import ENCRYPTED, Directory, Listed, by_clause, zip64_sizes
+from layerkit.verify.reading.ends import At
 
 DESCRIBED = 0x8  # flag: sizes and CRC stand behind the data, and may be 0 before it
 DESCRIPTORS = (12, 16, 20, 24)  # bytes of that: with a signature or without, of 32 or 64 bit

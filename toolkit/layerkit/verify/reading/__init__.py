@@ -1,0 +1,1 @@
+"""A zip, read once as a stream, into facts.  `zips` is the table of contents."""
