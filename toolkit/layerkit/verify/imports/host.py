@@ -65,13 +65,19 @@ class Host:
         return found
 
     def run(self, tasks: Sequence[Task], lent: Mapping[str, Path]) -> list[Ran]:
+        """A task runs as soon as it is prepared, while the next one is."""
         with self._folder() as work:
             unpacked = _Unpacked(work, owned=os.geteuid() != 0)
-            prepared = [self._prepare(unpacked, work, number, task) for number, task in enumerate(tasks)]
+            prepared: list[Path] = []
             try:
                 with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
                     try:
-                        return list(pool.map(lambda task, folder: self._run(task, folder, lent), tasks, prepared))
+                        running = []
+                        for number, task in enumerate(tasks):
+                            prepared.append(work / f"task{number}")
+                            self._prepare(unpacked, prepared[-1], task)
+                            running.append(pool.submit(self._run, task, prepared[-1], lent))
+                        return [one.result() for one in running]
                     except BaseException:  # a signal, too: the pool waits for what runs
                         self._stop(pool)
                         raise
@@ -101,8 +107,7 @@ class Host:
         finally:
             shutil.rmtree(work, ignore_errors=True)
 
-    def _prepare(self, unpacked: _Unpacked, work: Path, number: int, task: Task) -> Path:
-        folder = work / f"task{number}"
+    def _prepare(self, unpacked: _Unpacked, folder: Path, task: Task) -> None:
         folder.mkdir()
         folder.chmod(0o755)
         merge([unpacked.get(file) for file in task.zips], str(folder / "opt"))
@@ -114,7 +119,6 @@ class Host:
         for name in ("root", "runtime"):
             (folder / name).mkdir()
             (folder / name).chmod(0o755)
-        return folder
 
     def _run(self, task: Task, folder: Path, lent: Mapping[str, Path]) -> Ran:
         interpreter = self._interpreter(task)
