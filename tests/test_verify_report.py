@@ -40,6 +40,7 @@ def outcome(*errors: str, why: str = "", label: str = "a.zip") -> Outcome:
     return Outcome(task=task, where="" if why else HERE, why=why, results=results)
 
 
+TAGS = Tags(architectures=("arm64",), runtimes=("python3.12",), reasons={})
 LAYER = Layer(key="a", name="a-layer", targets=(target(),))
 
 
@@ -54,7 +55,7 @@ def verdict(
         facts=ZipFacts(label="a.zip", size=10, sha256="ab" * 32, unpacked_size=20),
         targets=(target(),),
         targets_by="layers.yaml",
-        tags=Tags(architectures=("arm64",), runtimes=("python3.12",), reasons={}),
+        tags=TAGS,
         more="",
         distributions=("flask 3.1.3",),
         layer=LAYER,
@@ -133,6 +134,7 @@ def test_what_passed_may_be_published() -> None:
         sha256="ab" * 32,
         layer=LAYER,
         target=target(),
+        tags=TAGS,
         imported=HERE,
     )
     assert report(verdict(STACK, imports=(outcome(""),))).verified() == [archive]

@@ -57,12 +57,13 @@ class ZipVerdict(Verdict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifiedArchive:
-    """A zip that passed: what may be published, with the tags that are declared and true."""
+    """A zip that passed: what may be published."""
 
     path: Path
     sha256: str  # hex, of the bytes that were verified
     layer: Layer
-    target: Target
+    target: Target  # as declared
+    tags: Tags  # what its content is true for; without the target only where a waiver says that this is accepted
     imported: str  # where its modules were imported; "" where they were not
 
 
@@ -89,6 +90,7 @@ class Report:
                 sha256=one.facts.sha256,
                 layer=one.layer,
                 target=target,
+                tags=one.tags,
                 imported=next((o.where for o in one.imports if o.task.target == target and o.status == "passed"), ""),
             )
             for one in self.zips
