@@ -302,7 +302,7 @@ def test_an_architecture_is_tried_in_a_container_that_leaves_nothing(fake: FakeE
     [create] = [request for request in fake.requests if "/containers/create" in request]
     assert "platform=linux%2Farm64" in create
     assert fake.created["HostConfig"]["NetworkMode"] == "none"
-    assert fake.created["HostConfig"]["Mounts"][0]["Source"] == ""  # a named volume would stay
+    assert fake.created["HostConfig"]["Mounts"] == []  # a volume would stay
     assert "QEMU_CPU=neoverse-n1" in fake.created["Env"]
     [remove] = [request for request in fake.requests if request.startswith("DELETE")]
     assert "v=True" in remove
