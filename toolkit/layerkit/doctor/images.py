@@ -93,7 +93,6 @@ def _probe(engine: Engine, target: Target, cache: Cache) -> tuple[str, int]:
             PROBE.format(minor=target.python),
             machine=target.machine,
             owner=owner,
-             # a nameless one, which goes with the container
             network="none",
         )
         container = stack.enter_context(opened)
