@@ -189,6 +189,14 @@ def test_zip64(read: Read) -> None:
     assert (found.damage, found.zip64, only(found).zip64) == ((), True, False)
 
 
+def test_zip64_end_records_that_agree(read: Read) -> None:
+    """The plain one may say its numbers too."""
+    data = zipped([file("a")], zip64=True)
+    start, end = data.index(b"PK\1\2"), data.index(b"PK\6\6")
+    found = read(data[: -END.size] + END.pack(b"PK\5\6", 0, 0, 1, 1, end - start, start, 0))
+    assert (found.damage, found.zip64, only(found).path) == ((), True, "a")
+
+
 def test_zip64_of_zipfile(read: Read) -> None:
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w") as archive, archive.open("a", "w", force_zip64=True) as to:
@@ -213,6 +221,7 @@ def test_zip64_of_zipfile(read: Read) -> None:
         (b"/etc/passwd", "/etc/passwd", b""),
         (b"../../a", "../../a", b""),
         (b"", "", b""),
+        (b"/", "/", b""),
         (b"x" * 0xFFFF, "x" * 0xFFFF, b""),
     ],
 )
@@ -401,6 +410,8 @@ def test_directories_that_lie(read: Read) -> None:
     assert changed(second + 28, b"\xff\xff") == "its directory is cut off in its last entry"
     assert changed(end + 12, b"\xff\xff\xff\x7f").startswith("it is cut off: 2,147,483,")
     assert changed(end + 16, b"\xff\xff\xff\x7f").startswith("it is cut off: 2,147,483,")
+    cut = data[:second] + data[second : second + 40] + END.pack(b"PK\5\6", 0, 0, 1, 1, second + 40 - start, start, 0)
+    assert read(cut).damage == (f"its directory is damaged: no entry is at its byte {second - start}",)
     gap = data[:end] + b"gap" + data[end:]
     assert damaged(read(gap)) == "3 bytes stand between its directory and its end"
     short = data[: end + 12] + struct.pack("<L", second - start) + data[end + 16 :]
@@ -428,7 +439,8 @@ def test_a_directory_that_is_too_large(read: Read) -> None:
     ("item", "told"),
     [
         (replace(file("a"), flags=1), "it is encrypted"),
-        (replace(file("a"), flags=0x41), "it is encrypted"),
+        (replace(file("a"), flags=0x40), "it is encrypted"),
+        (replace(file("a"), flags=0x2000), "it is encrypted"),
         (replace(file("a"), method=12), "it is packed by method 12"),
         (replace(file("a"), method=99), "it is packed by method 99"),
         (replace(file("a"), crc=0), "its CRC-32 is 8bf6893b, and the zip declares 00000000"),
@@ -655,6 +667,24 @@ def test_an_entry_that_only_a_stream_shows(read: Read) -> None:
         shorter = whole[:entry] + whole[after : -END.size]
         found = read(shorter + END.pack(b"PK\5\6", 0, 0, len(names) - 1, len(names) - 1, size, start, 0))
         assert damaged(found) == "a: an entry that the directory does not list stands behind it"
+
+
+def test_an_entry_that_only_a_stream_shows_behind_a_descriptor(read: Read) -> None:
+    """Where the sizes stand behind the data, so does what comes next; each form of a descriptor is looked behind."""
+    hidden = zipped([file("hidden")])
+    hidden = hidden[: hidden.index(b"PK\1\2")]
+    item = replace(file("a"), flags=8)
+    plain = zipped([item])
+    start = plain.index(b"PK\1\2")
+    size = len(plain) - END.size - start
+    for descriptor in (12, 16, 20, 24):
+        for between, told in ((hidden, True), (b"", False), (b"x" + hidden[1:], False)):
+            extra = bytes(descriptor) + between
+            end = END.pack(b"PK\5\6", 0, 0, 1, 1, size, start + len(extra), 0)
+            found = read(plain[:start] + extra + plain[start : -END.size] + end)
+            assert found.damage == (
+                ("a: an entry that the directory does not list stands behind it",) if told else ()
+            )
 
 
 def test_text_between_entries_is_nobody_s_matter(read: Read) -> None:
