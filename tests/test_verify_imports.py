@@ -42,6 +42,7 @@ from layerkit.verify.imports.unpacking import Refused, as_other, copy_source, ha
 from layerkit.verify.rules import Severity, rules
 from layerzips import DOS, Item, file, folder, link, write
 from runtime import can_mount
+from test_runtime import CLIENT, installed
 from test_three_layers import clone, layerkit
 
 MACHINE = {"arm64": "aarch64"}.get(platform.machine(), platform.machine())
@@ -968,6 +969,31 @@ LIKE_LAMBDA = {
 def test_a_module_sees_what_it_would_see_in_lambda(cache: Cache, tmp_path: Path, said: Said) -> None:
     assert seen(cache, tmp_path, said, "host") == LIKE_LAMBDA
     assert not list((cache.folder / "tmp").iterdir())
+
+
+OF_THE_CLIENT = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import awslambdaric.__main__, awslambdaric.bootstrap
+print(*(name for name in sys.modules if name.partition(".")[0] in sys.stdlib_module_names))
+"""
+
+
+@pytest.mark.integration
+@pytest.mark.usefixtures("root")
+def test_what_the_runtime_client_has_imported_is_there_and_hardly_more(
+    cache: Cache, tmp_path: Path, said: Said, python312: Interpreter
+) -> None:
+    """So that neither an import is missed that Lambda would not miss, nor one is found that it would."""
+    client = installed(tmp_path / "client", CLIENT, "--python", str(python312.executable))
+    command = [str(python312.executable), "-S", "-c", OF_THE_CLIENT, str(client)]
+    there = set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()) - {"__main__"}
+    assert {"json", "logging", "decimal", "traceback"} <= there
+    code = f"import sys; want = {sorted(there)!r}; print(*sys.modules); assert not set(want) - set(sys.modules)"
+    code += "; assert not {'typing', 'inspect', 'http', 'email', 'datetime', 'subprocess'} & set(sys.modules)"
+    made = layer(tmp_path / "m.zip", m=code)
+    [outcome] = imports.run([task(made, "m", target=target(runtime="python3.12"))], "host", cache, said)
+    assert [(one.error, one.trace) for one in outcome.results] == [("", ())]
 
 
 @pytest.mark.integration

@@ -1,12 +1,20 @@
 """Part of `_importing.py`, in the fork that one module has: imports it as Lambda would, and tells what came of it."""
 
+# What is not used here is there before any function: the runtime client (awslambdaric 4.2) imports it.  What it does
+# not import must not stand here, or nobody would miss it.
+import __future__  # noqa: F401
+
+import decimal  # noqa: F401
 import importlib
 import json
+import logging  # noqa: F401
+import math  # noqa: F401
 import os
 import resource
 import site
 import sys
 import time
+import traceback  # noqa: F401
 
 TYPE_CHECKING = False  # not from typing
 if TYPE_CHECKING:
