@@ -193,8 +193,8 @@ def elf_facts(bench: Bench) -> Iterator[Figure | str]:
 
 BENCHMARKS: dict[str, Callable[[Bench], Iterator[Figure | str]]] = {
     "three": three_layers,
-    "layer": large_layer,
     "imports": imports,
+    "layer": large_layer,
     "elf": elf_facts,
 }
 
