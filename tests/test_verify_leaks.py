@@ -704,9 +704,9 @@ class TestFindings:
     @pytest.mark.parametrize(
         ("path", "python", "is_told"),
         [
-            ("python/bin/x", "/root/.pyenv/bin/python", False),
+            ("python/bin/x", "/root/venv/bin/python", False),
             ("python/lib/python3.12/site-packages/bin/x", "/home/runner/venv/bin/python", False),
-            ("bin/x", "/root/.pyenv/bin/python", True),  # on PATH: it would be run, and fail
+            ("bin/x", "/root/venv/bin/python", True),  # on PATH: it would be run, and fail
             ("python/bin/x", "/home/ann/venv/bin/python", True),
         ],
     )
