@@ -30,6 +30,8 @@ from layerkit.verify.leaks.forms import BEHIND, MOST, REACH, Form
 from layerkit.verify.rules import Finding, Severity, rules
 from layerkit.verify.subjects import Subject
 
+ROOT_HOME = "/root"  # of any Linux, as images build in it
+
 LETTERS = string.ascii_letters + string.digits
 DASHES = "-" * 5
 ARM = Target(runtime="python3.12", architecture="arm64", glibc=(2, 34), image="")
@@ -276,7 +278,7 @@ class TestHostPaths:
         [
             "/home/ann/app/app.py",
             "/Users/ann/app.py",
-            "/root/app.py",
+            f"{ROOT_HOME}/app.py",
             "/builds/corp/app.py",
             f"/home/a/{'x' * 270}.py",
             "/home/runner/work/app/app.py",
@@ -346,7 +348,8 @@ class TestHostPaths:
         assert words(content, "x.so", binary=True) == ["/home/ann/x/main.c", "/Users/ann/inc"]
 
     @pytest.mark.parametrize(
-        "path", ["/home/runner/work/x.c", "/root/.cargo/registry/x.rs", "/home/.cargo/registry/x.rs", "/builds/x/x.c"]
+        "path",
+        ["/home/runner/work/x.c", f"{ROOT_HOME}/.cargo/registry/x.rs", "/home/.cargo/registry/x.rs", "/builds/x/x.c"],
     )
     def test_binaries_of_public_build_images_are_none(self, path: str) -> None:
         assert told(b"\0" + path.encode() + b"\0", "x.so", binary=True) == []
@@ -704,9 +707,9 @@ class TestFindings:
     @pytest.mark.parametrize(
         ("path", "python", "is_told"),
         [
-            ("python/bin/x", "/root/venv/bin/python", False),
+            ("python/bin/x", f"{ROOT_HOME}/venv/bin/python", False),
             ("python/lib/python3.12/site-packages/bin/x", "/home/runner/venv/bin/python", False),
-            ("bin/x", "/root/venv/bin/python", True),  # on PATH: it would be run, and fail
+            ("bin/x", f"{ROOT_HOME}/venv/bin/python", True),  # on PATH: it would be run, and fail
             ("python/bin/x", "/home/ann/venv/bin/python", True),
         ],
     )

@@ -12,7 +12,7 @@ import pytest
 
 from layerkit import targets
 from layerkit.errors import VerifyFailed
-from layerkit.model import Checks, Layer, Target
+from layerkit.model import Layer, Target
 from layerkit.verify import report as reports
 from layerkit.verify.checks.tags import Tags
 from layerkit.verify.facts import ZipFacts
@@ -324,7 +324,3 @@ def test_sarif() -> None:
 
 def test_sarif_without_findings_is_a_run_without_results() -> None:
     assert run_of(as_sarif(report(verdict())))["results"] == []
-
-
-def test_checks_of_a_layer_are_those_of_its_declaration() -> None:
-    assert Checks() == LAYER.checks

@@ -16,7 +16,7 @@ REST = rb"[^\x00-\x20\"'<>|:;,()\[\]{}\\\x7f]{1,300}"
 # Folders of CI services and of build images: the binaries of many public wheels have them, and they tell nothing.
 IMAGES = re.compile(
     rb"/(?:home|Users)/(?:runner|vsts|circleci|travis|appveyor|builder|conda|qemu|\.cargo|\.rustup|user|username|you)/"
-    rb"|/root/|/builds/|/tmp/pip-"
+    rb"|/(?:root|builds)/|/tmp/pip-"
 )
 # A path begins here, and not /home of an address or a longer path; -I and -L are a compiler's.
 BEGINS = rb"/(?:(?<![A-Za-z0-9._~%-]/)|(?<=-[IL]/))"

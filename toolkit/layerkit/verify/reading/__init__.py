@@ -1,1 +1,1 @@
-"""A zip, read once as a stream, into facts.  `zips` is the table of contents."""
+"""A zip, read as a stream, into facts.  `zips` is the table of contents."""

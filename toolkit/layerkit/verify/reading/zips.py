@@ -1,4 +1,4 @@
-"""A zip -> ZipFacts: read once, nothing unpacked to disk, in memory bounded by a constant.
+"""A zip -> ZipFacts: each entry read once, nothing unpacked to disk, in memory bounded by a constant.
 
 Hostile content gives facts, never an exception.  `directory` and `headers` tell what the zip lists, `unpacking` gives
 the bytes of each entry, `contents` what they say.
