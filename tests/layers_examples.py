@@ -42,6 +42,8 @@ UNSEEN = (
     "not a YAML tag",
     "is not a requirement: ",  # all but its beginning
     "in plain digits",  # JSON has one way to write a number, YAML many
+    "there are several regions",  # and one bucket's name
+    "becomes '",  # a bucket's name that is too long with its placeholders filled in
 )
 
 
@@ -131,6 +133,8 @@ functions:
 publish:
   regions: [us-east-1, us-gov-west-1, eusc-de-east-1]
   share: {accounts: ["012345678901", 123456789012], organization: o-abcde12345}
+  bucket: {name: "{account}-layers.{region}", prefix: zips/new, keep: yes, mode: reference}
+  parameters: /team/layers/
 """,
     ),
     Good("flow items that YAML splits", layers("a: {requirements: [Flask>=3.1,<4,~=3.1.2, Jinja2 ==3.*]}")),
@@ -164,6 +168,36 @@ publish:
     Good("share public", top("publish: {share: public}")),
     Good("share private", top("publish: {share: private, regions: []}")),
     Good("share with an organization", top("publish: {share: {organization: o-abcdefghij}}")),
+    *(
+        Good(f"bucket {name}", top(f"publish: {{regions: [us-east-1], bucket: '{name}'}}"))
+        for name in (
+            "abc",
+            "a" * 63,
+            "a.b-c.1",
+            "{region}",
+            "{account}-x",
+            "x{region}",
+            "1.2.3.4.5",
+            "a{region}{account}",
+        )
+    ),
+    Good("a bucket for each region", top("publish: {regions: [us-east-1, eu-west-1], bucket: 'a-{region}'}")),
+    *(
+        Good(f"bucket with {rest}", top(f"publish: {{bucket: {{name: abc, {rest}}}}}"))
+        for rest in (
+            "prefix: ''",
+            "prefix: a/b.c/_=+@-/",
+            f"prefix: {'p' * 512}",
+            "keep: false",
+            "mode: copy, keep: true",
+            "mode: reference",
+            "mode: reference, keep: true",
+        )
+    ),
+    *(
+        Good(f"parameters {prefix}", top(f"publish: {{parameters: {prefix}}}"))
+        for prefix in ("/a", "/awe/aws/ssm", "/a.b_c-D/9", "/a" * 10, f"/{'p' * 799}")
+    ),
     Good("empty sections", top("defaults: {}\ncontainer: {}\nfunctions: {}\npublish: {}")),
     *(
         Good(f"image {image}", container(f"image: '{image}'"))
@@ -992,6 +1026,96 @@ BAD = [
         "organization that is none",
         top("publish: {share: {organization: o-ABC}}"),
         (3, "publish.share.organization", "'o-ABC' is not an organization's id: o- and 10 to 32"),
+    ),
+    *(
+        bad(f"bucket {name!r}", top(f"publish: {{bucket: '{name}'}}"), (3, "publish.bucket", words))
+        for name, words in (
+            ("", "'' is not a bucket's name"),
+            ("ab", "'ab' is not the name of a bucket: 3 to 63 lower-case letters"),
+            ("Abc", "is not the name of a bucket"),
+            ("a_b", "is not the name of a bucket"),
+            ("a..b", "is not the name of a bucket"),
+            ("-abc", "is not the name of a bucket"),
+            ("abc.", "is not the name of a bucket"),
+            ("s3://abc", "is not the name of a bucket"),
+            ("192.168.0.1", "is not the name of a bucket"),
+            ("xn--abc", "is not the name of a bucket"),
+            ("abc--x-s3", "is not the name of a bucket"),
+            ("a{region", "is not the name of a bucket"),
+            ("{}abc", "{} is no placeholder; known: region, account"),
+            ("a-{regoin}", "{regoin} is no placeholder; did you mean 'region'?"),
+            ("a" * 64, "is not the name of a bucket"),
+        )
+    ),
+    bad(
+        "bucket as a number",
+        top("publish: {bucket: 123}"),
+        (3, "publish.bucket", "must be a bucket's name, not a number"),
+    ),
+    bad(
+        "bucket as a list",
+        top("publish: {bucket: [abc]}"),
+        (3, "publish.bucket", "must be a bucket's name, not a list"),
+    ),
+    bad(
+        "one bucket for several regions",
+        top("publish:\n  regions: [us-east-1, eu-west-1]\n  bucket: {name: 'a-{account}'}"),
+        (5, "publish.bucket.name", "there are several regions, and a bucket serves its own alone: put {region} into"),
+        seen=False,
+    ),
+    bad(
+        "a bucket's name that grows too long",
+        top(f"publish: {{regions: [ap-southeast-1], bucket: '{'a' * 50}{{region}}'}}"),
+        (3, "publish.bucket", "aap-southeast-1': 64 characters; AWS takes at most 63"),
+        seen=False,
+    ),
+    bad("bucket without a name", top("publish: {bucket: {}}"), (3, "publish.bucket", "the key 'name' is missing")),
+    bad(
+        "bucket's name without quotes",
+        top("publish:\n  bucket: {region}"),
+        (4, "publish.bucket.region", "unknown key 'region'; quote a name that begins with {"),
+        (4, "publish.bucket", "the key 'name' is missing"),
+    ),
+    bad(
+        "bucket's other keys",
+        top("publish: {bucket: {name: abc, prefix: /x, keep: 1, mode: COPY, perfix: x}}"),
+        (3, "publish.bucket.perfix", "did you mean 'prefix'?"),
+        (3, "publish.bucket.prefix", "'/x' is not a prefix of keys: parts of letters, digits"),
+        (3, "publish.bucket.mode", "'COPY' is not copy or reference; did you mean 'copy'?"),
+        (3, "publish.bucket.keep", "must be true or false, not a number (1)"),
+    ),
+    *(
+        bad(
+            f"prefix {prefix[:9]}",
+            top(f"publish: {{bucket: {{name: abc, prefix: '{prefix}'}}}}"),
+            (3, "publish.bucket.prefix", words),
+        )
+        for prefix, words in (
+            ("a//b", "'a//b' is not a prefix of keys"),
+            ("../a", "'../a' is not a prefix of keys"),
+            ("a b", "'a b' is not a prefix of keys"),
+            ("p" * 513, "has 513 characters; AWS takes at most 512"),
+        )
+    ),
+    bad(
+        "reference that is not kept",
+        top("publish: {bucket: {name: abc, mode: reference, keep: no}}"),
+        (3, "publish.bucket.keep", "with mode: reference Lambda uses the object where it is, so it is kept"),
+    ),
+    *(
+        bad(f"parameters {prefix[:9]}", top(f"publish: {{parameters: '{prefix}'}}"), (3, "publish.parameters", words))
+        for prefix, words in (
+            ("", "'' is not a prefix of SSM parameters"),
+            ("/", "'/' is not a prefix of SSM parameters: 1 to 10 levels"),
+            ("layerkit", "is not a prefix of SSM parameters"),
+            ("/a//b", "is not a prefix of SSM parameters"),
+            ("/Aws-x/y", "the first not beginning with aws or ssm"),
+            ("/ssm", "the first not beginning with aws or ssm"),
+            ("/a b", "is not a prefix of SSM parameters"),
+            ("/é", "is not a prefix of SSM parameters"),
+            ("/a" * 11, "1 to 10 levels"),
+            (f"/{'p' * 800}", "has 801 characters; at most 800 leave room"),
+        )
     ),
     bad(
         "many mistakes at once",

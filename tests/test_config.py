@@ -18,7 +18,19 @@ from hypothesis import strategies as st
 from layerkit import checks, config, environment, publishing
 from layerkit.config import load
 from layerkit.errors import ConfigError
-from layerkit.model import Bytecode, Checks, Environment, Function, Layer, LayersFile, Prune, Share, Target
+from layerkit.model import (
+    BucketPlace,
+    Bytecode,
+    Checks,
+    Environment,
+    Function,
+    Layer,
+    LayersFile,
+    Prune,
+    Publishing,
+    Share,
+    Target,
+)
 from layers_examples import GOOD, UNSEEN, built, container, layer, layers, top, write
 from test_schema import schema_refuses
 
@@ -87,8 +99,12 @@ def test_everything_is_read(tmp_path: Path) -> None:
             ),
             "bare": Function(key="bare", layers=(), checks=Checks(waivers={"function-shadow": "on purpose"})),
         },
-        regions=("us-east-1", "us-gov-west-1", "eusc-de-east-1"),
-        share=Share(accounts=("012345678901", "123456789012"), organization="o-abcde12345"),
+        publishing=Publishing(
+            regions=("us-east-1", "us-gov-west-1", "eusc-de-east-1"),
+            share=Share(accounts=("012345678901", "123456789012"), organization="o-abcde12345"),
+            bucket=BucketPlace(name="{account}-layers.{region}", prefix="zips/new/", keep=True, reference=True),
+            parameters="/team/layers",
+        ),
         step_limit=90 * 60,
     )
 
@@ -131,7 +147,31 @@ def test_requirements_that_yaml_splits_are_whole_again(
 )
 def test_share(written: str, share: Share | tuple[str, ...], tmp_path: Path) -> None:
     expected = share if isinstance(share, Share) else Share(accounts=share)
-    assert load(write(tmp_path, top(f"publish: {{share: {written}}}"))).share == expected
+    assert load(write(tmp_path, top(f"publish: {{share: {written}}}"))).publishing.share == expected
+
+
+@pytest.mark.parametrize(
+    ("written", "bucket"),
+    [
+        ("abc", BucketPlace(name="abc", prefix="layerkit/")),
+        ("{name: abc, prefix: ''}", BucketPlace(name="abc", prefix="")),
+        ("{name: abc, prefix: x}", BucketPlace(name="abc", prefix="x/")),
+        ("{name: abc, keep: on}", BucketPlace(name="abc", keep=True)),
+        ("{name: abc, mode: copy}", BucketPlace(name="abc", keep=False, reference=False)),
+        ("{name: abc, mode: reference}", BucketPlace(name="abc", keep=True, reference=True)),
+    ],
+)
+def test_bucket(written: str, bucket: BucketPlace, tmp_path: Path) -> None:
+    assert load(write(tmp_path, top(f"publish: {{bucket: {written}}}"))).publishing.bucket == bucket
+
+
+@pytest.mark.parametrize("prefix", ["/a" * 10, f"/{'p' * 799}", "/a" * 9 + f"/{'p' * 781}"])
+def test_names_of_parameters_stay_within_what_ssm_takes(prefix: str, tmp_path: Path) -> None:
+    """15 levels and 1011 characters (SSM's PutParameter)."""
+    written = load(write(tmp_path, top(f"publish: {{parameters: {prefix}}}"))).publishing.parameters
+    name = f"{written}/{'l' * 140}/python3.99/x86_64/{10**9}"
+    assert name.count("/") <= 15
+    assert len(name) <= 1011
 
 
 @pytest.mark.parametrize(
@@ -421,6 +461,7 @@ KEYS = sorted(
         *config.FUNCTION,
         *publishing.PUBLISH,
         *publishing.SHARE,
+        *publishing.PLACE,
         *environment.CONTAINER,
         *checks.LAYER,
     }
@@ -445,6 +486,9 @@ WORDS = [
     "default",
     "{x}",
     "A/b",
+    "/a/b",
+    "a-{region}",
+    "reference",
 ]
 ANYTHING = st.recursive(
     st.sampled_from([*WORDS, None, True, 0, 30, 3.12, 123456789012]) | TEXTS,
@@ -490,13 +534,23 @@ CONTAINER = mapping(
 )
 FUNCTION = mapping({"layers": some("a", "b")}, handler=st.just("a.b"), source=st.just("code"))
 ACCOUNTS = mapping({"accounts": some("012345678901", 123456789012, least=1)}, organization=st.just("o-abcdefghij"))
+BUCKET = mapping(
+    {"name": st.sampled_from(["a-{region}", "{region}{account}"])},
+    prefix=st.sampled_from(["", "a/b/"]),
+    keep=st.booleans(),
+    mode=st.just("copy"),
+)
 FILE = mapping(
     {"version": st.just(1), "layers": mapping({"a": LAYER, "b": LAYER}, c=LAYER)},
     defaults=mapping({}, **DEFAULTS, **BUILD),
     container=CONTAINER,
     functions=st.dictionaries(TEXTS, FUNCTION, max_size=2),
     publish=mapping(
-        {}, regions=some("us-east-1", "eu-west-1"), share=st.sampled_from(["public", "private"]) | ACCOUNTS
+        {},
+        regions=some("us-east-1", "eu-west-1"),
+        share=st.sampled_from(["public", "private"]) | ACCOUNTS,
+        bucket=st.just("a-{region}") | BUCKET,
+        parameters=st.sampled_from(["/a", "/a/b"]),
     ),
 )
 

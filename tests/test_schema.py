@@ -44,6 +44,8 @@ def resolved(part: Any) -> Any:
 
 
 CONTAINER = SCHEMA["properties"]["container"]["properties"]
+PUBLISH = SCHEMA["properties"]["publish"]["properties"]
+BUCKET = sub("bucket", "anyOf")[1]["properties"]
 
 
 def test_the_schema_is_one() -> None:
@@ -96,6 +98,7 @@ def test_words_are_those_of_the_code() -> None:
     assert sub("prune", "items", "enum") == list(Prune)
     assert sub("network", "enum") == list(environment.NETWORKS)
     assert sub("waive", "propertyNames", "enum") == list(rules())
+    assert tuple(BUCKET["mode"]["enum"]) == publishing.MODES
     assert tuple(sub("runtimes", "items", "anyOf")[0]["enum"]) == targets.known_runtimes()
 
 
@@ -112,8 +115,14 @@ def test_defaults_are_those_that_hold(tmp_path: Path) -> None:
     builds = {key: sub(key, "default") for key in environment.BUILD}
     builds["system_packages"] = sub("layer", "properties", "system_packages", "default")
     shared = {key: sub(key, "default") for key in ("runtimes", "architectures", "bytecode", "prune")}
-    plain: dict[str, Any] = {"version": 1, "layers": {"a": {"source": "code"}}}
-    full = {"version": 1, "container": container, "layers": {"a": {"source": "code", **shared, **builds}}}
+    bucket = {key: part["default"] for key, part in BUCKET.items() if "default" in part}
+    plain: dict[str, Any] = {"version": 1, "layers": {"a": {"source": "code"}}, "publish": {"bucket": "abc"}}
+    full = {
+        "version": 1,
+        "container": container,
+        "layers": {"a": {"source": "code", **shared, **builds}},
+        "publish": {"share": sub("share", "default"), "bucket": {"name": "abc", **bucket}},
+    }
     path = write(tmp_path, yaml.safe_dump(plain))
     expected = load(path)
     path.write_text(yaml.safe_dump(full))
@@ -126,6 +135,9 @@ def test_limits_are_those_of_aws_and_ours() -> None:
     assert sub("license", "maxLength") == targets.limit("license")
     assert sub("layer", "properties", "description", "maxLength") == targets.limit("description")
     assert sub("function", "properties", "layers", "maxItems") == targets.limit("layers_per_function")
+    assert (sub("bucket_name", "minLength"), sub("bucket_name", "maxLength")) == publishing.BUCKET_LENGTH
+    assert BUCKET["prefix"]["maxLength"] == publishing.PREFIX_LENGTH
+    assert PUBLISH["parameters"]["maxLength"] == publishing.PARAMETERS_LENGTH
     assert (CONTAINER["step_minutes"]["minimum"], CONTAINER["step_minutes"]["maximum"]) == environment.STEP_MINUTES
     name = Draft202012Validator(sub("layer", "properties", "name"))
     assert name.is_valid("n" * targets.limit("name"))
@@ -141,8 +153,9 @@ def test_keys_are_those_of_the_parser() -> None:
     assert set(SCHEMA["properties"]["defaults"]["properties"]["verify"]["properties"]) == set(checks.DEFAULTS)
     assert set(sub("layer", "properties", "verify", "properties")) == set(checks.LAYER)
     assert set(sub("function", "properties", "verify", "properties")) == set(checks.FUNCTION)
-    assert set(SCHEMA["properties"]["publish"]["properties"]) == set(publishing.PUBLISH)
+    assert set(PUBLISH) == set(publishing.PUBLISH)
     assert set(sub("share")["anyOf"][1]["properties"]) == set(publishing.SHARE)
+    assert set(BUCKET) == set(publishing.PLACE)
 
 
 def test_patterns_are_those_of_the_parser() -> None:
@@ -159,6 +172,9 @@ def test_patterns_are_those_of_the_parser() -> None:
         share["organization"]["pattern"]: publishing.ORGANIZATION,
         sub("layer", "properties", "verify", "properties", "imports", "items", "pattern"): checks.MODULE,
         sub("licenses", "items", "pattern"): checks.LICENSE,
+        sub("bucket_name", "pattern"): publishing.BUCKET,
+        BUCKET["prefix"]["pattern"]: publishing.PREFIX,
+        PUBLISH["parameters"]["pattern"]: publishing.PARAMETERS,
     }
     assert {schema: f"^{parser}$" for schema, parser in patterns.items()} == {schema: schema for schema in patterns}
 

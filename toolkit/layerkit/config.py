@@ -11,7 +11,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from layerkit import checks, targets
 from layerkit.environment import BUILD, CONTAINER, container, environment, nothing_to_build
 from layerkit.errors import ConfigError
-from layerkit.model import Bytecode, Environment, Function, Layer, LayersFile, Prune, Share, Target
+from layerkit.model import Bytecode, Environment, Function, Layer, LayersFile, Prune, Publishing, Target
 from layerkit.publishing import publishing
 from layerkit.reader import Value, nearest, read
 
@@ -78,13 +78,12 @@ class _Loader:
         functions = {}
         for key, value in (top["functions"].entries("a mapping of functions") if "functions" in top else {}).items():
             functions[key] = self._function(key, value, layers)
-        regions, share = publishing(top["publish"]) if "publish" in top else ((), Share())
+        published = publishing(top["publish"]) if "publish" in top else Publishing()
         return LayersFile(
             path=self.path,
             layers=layers,
             functions=functions,
-            regions=regions,
-            share=share,
+            publishing=published,
             step_limit=step_limit,
             warnings=tuple(self.warnings),
         )

@@ -121,14 +121,33 @@ class Share:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BucketPlace:
+    """Where zips go that are too large for a request: an S3 bucket in each region."""
+
+    name: str  # with {region} in it, unless there is one region alone
+    prefix: str = "layerkit/"  # of the keys
+    keep: bool = False  # False: the object is deleted once it is published
+    reference: bool = False  # True: Lambda uses the object where it is, so it is kept
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publishing:
+    """What layers.yaml says of publishing."""
+
+    regions: tuple[str, ...] = ()
+    share: Share = Share()
+    bucket: BucketPlace | None = None
+    parameters: str = ""  # prefix of SSM parameters, "/layerkit"; empty: none are written
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LayersFile:
     """A checked layers.yaml."""
 
     path: Path
     layers: Mapping[str, Layer]
     functions: Mapping[str, Function] = field(default_factory=dict)
-    regions: tuple[str, ...] = ()
-    share: Share = Share()
+    publishing: Publishing = Publishing()
     step_limit: int = 1800  # seconds that one step in the build container may take
     warnings: tuple[str, ...] = ()
 

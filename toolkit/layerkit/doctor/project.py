@@ -60,6 +60,6 @@ def read_project(file: Path) -> tuple[Project, list[Finding]]:
         compiled=tuple(compiled[name] for name in sorted(compiled)),
         releases=releases,
         requirement=re.split(r"[^A-Za-z0-9._-]", asked[0], maxsplit=1)[0] if asked else "",
-        regions=layers.regions,
+        regions=layers.publishing.regions,
     )
     return found, told
