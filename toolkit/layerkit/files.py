@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import tempfile
 from collections.abc import Iterator
@@ -61,3 +62,19 @@ def disk_errors(where: Path) -> Iterator[None]:
         raise MachineError(
             f"{what}; nothing that was there before is lost", where=str(where), why=str(error), cure=cure
         ) from None
+
+
+@contextmanager
+def turn(folder: Path) -> Iterator[None]:
+    """Processes that change what is in `folder` take turns; each waits here for the others.
+
+    The lock is on the folder above, because `folder` may be exchanged for another meanwhile.  Raises MachineError.
+    """
+    with disk_errors(folder.parent):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder.parent, os.O_RDONLY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)

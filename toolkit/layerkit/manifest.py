@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import errno
-import fcntl
 import json
 import os
 import shutil
@@ -16,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from layerkit.files import disk_errors, umask
+from layerkit.files import turn, umask
 from layerkit.model import LayerArchive
 
 NAME = "manifest.json"
@@ -110,20 +109,14 @@ def replacing(folder: Path) -> Iterator[tuple[Path, Callable[[Sequence[str]], No
     Two processes take turns.  Raises MachineError for a full disk or a folder that may not be written.
     """
     folder = folder.resolve()
-    with disk_errors(folder.parent):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        turn = os.open(folder.parent, os.O_RDONLY)
+    with turn(folder):
+        for left in folder.parent.glob(f".{folder.name}.*.staging"):
+            shutil.rmtree(left, ignore_errors=True)  # of a killed process: the lock says that none is at work
+        staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".staging", dir=folder.parent))
         try:
-            fcntl.flock(turn, fcntl.LOCK_EX)
-            for left in folder.parent.glob(f".{folder.name}.*.staging"):
-                shutil.rmtree(left, ignore_errors=True)  # of a killed process: the lock says that none is at work
-            staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".staging", dir=folder.parent))
-            try:
-                yield staging, lambda gone: _replace(staging, folder, gone)
-            finally:
-                shutil.rmtree(staging, ignore_errors=True)
+            yield staging, lambda gone: _replace(staging, folder, gone)
         finally:
-            os.close(turn)
+            shutil.rmtree(staging, ignore_errors=True)
 
 
 def _replace(staging: Path, folder: Path, gone: Sequence[str]) -> None:
