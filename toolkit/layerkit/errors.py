@@ -113,3 +113,21 @@ class VerifyFailed(LayerkitError):
     """A layer, or a function with its layers, breaks a rule that would break it in Lambda."""
 
     exit_code = 13
+
+
+class PublishFailed(LayerkitError):
+    """Nothing of what was asked could be published, in any region."""
+
+    exit_code = 14
+
+
+class PublishedPartly(LayerkitError):
+    """Some of what was asked is published and some is not; running it again does the rest."""
+
+    exit_code = 15
+
+
+class AwsError(LayerkitError):
+    """AWS cannot be used at all: no credentials, expired ones, no region, no answer."""
+
+    exit_code = 16

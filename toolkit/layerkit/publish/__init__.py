@@ -1,0 +1,1 @@
+"""Layer versions in AWS, published exactly once; `pipeline` is the table of contents."""

@@ -1,0 +1,241 @@
+"""What can become of a call, from what botocore raises: by table, with cures, and without anything secret."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPException
+from typing import Any
+
+from layerkit.errors import LayerkitError
+from layerkit.publish.failures import (
+    CallFailed,
+    CredentialsRefused,
+    Denied,
+    NotEnabled,
+    Rejected,
+    TagsUnsupported,
+    Throttled,
+    Unanswered,
+    Unreachable,
+)
+
+# Source of the codes: FACTS of real answers; botocore's own list of throttles (data/_retry.json); the "Common errors"
+# of the API references of Lambda, S3, STS, EC2 and Systems Manager.
+KINDS: dict[type[CallFailed], tuple[str, ...]] = {
+    Throttled: (
+        "TooManyRequestsException", "ThrottlingException", "Throttling", "ThrottledException", "RequestThrottled",
+        "RequestThrottledException", "RequestLimitExceeded", "BandwidthLimitExceeded", "SlowDown",
+        "PriorRequestNotComplete", "EC2ThrottledException", "TooManyUpdates", "429",
+    ),
+    # NoSuchUpload: another run, or a clean-up of the bucket, ended a multipart upload
+    Unanswered: (
+        "RequestTimeout", "RequestTimeoutException", "InternalFailure", "InternalError", "NoSuchUpload", "408",
+    ),
+    NotEnabled: ("UnrecognizedClientException", "OptInRequired", "SubscriptionRequiredException"),
+    CredentialsRefused: (
+        "InvalidClientTokenId", "ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired",
+        "MissingAuthenticationToken", "MissingAuthenticationTokenException",
+    ),
+    Denied: ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "Forbidden", "403"),
+}  # fmt: skip
+BOTOCORES: dict[type[CallFailed], tuple[str, ...]] = {  # by name in botocore.exceptions; the first that fits
+    Unreachable: ("ConnectTimeoutError", "EndpointConnectionError", "ProxyConnectionError"),
+    Unanswered: ("HTTPClientError", "ConnectionError", "IncompleteReadError"),
+    CredentialsRefused: (
+        "NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError", "TokenRetrievalError",
+        "NoAuthTokenError", "UnknownCredentialError", "MetadataRetrievalError", "SSOError", "LoginError",
+        "RefreshWithMFAUnsupportedError",
+    ),
+}  # fmt: skip
+# botocore calls these by itself, for credentials, in the middle of another call
+FOR_CREDENTIALS = re.compile(r"AssumeRole\w*|GetRoleCredentials|CreateToken|CreateOAuth2Token|GetSessionToken")
+UNTAGGED = "CompatibleArchitectures are not supported in"
+UNVERIFIED = re.compile(r"certificate.verify.failed|doesn't match|Hostname mismatch", re.IGNORECASE)
+
+ACTIONS = {  # that IAM names otherwise than the API names the operation
+    "HeadObject": "s3:GetObject",
+    "HeadBucket": "s3:ListBucket",
+    "CreateMultipartUpload": "s3:PutObject",
+    "UploadPart": "s3:PutObject",
+    "CompleteMultipartUpload": "s3:PutObject",
+    "ListMultipartUploads": "s3:ListBucketMultipartUploads",
+    "DeleteObject": "s3:DeleteObject and s3:DeleteObjectVersion",
+    "PutObject": "s3:PutObject",
+    "AbortMultipartUpload": "s3:AbortMultipartUpload",
+    "GetParameters": "ssm:GetParameters",
+    "PutParameter": "ssm:PutParameter",
+    "ListRegions": "account:ListRegions",
+    "DescribeRegions": "ec2:DescribeRegions",
+    "GetCallerIdentity": "sts:GetCallerIdentity",
+}
+UPGRADE = "upgrade boto3: python -m pip install --upgrade boto3"
+USE_BUCKET = "use a bucket: --bucket, or publish: bucket in layers.yaml"
+CLOCK = "set this machine's clock"
+IN_REGION = (
+    "use a bucket in {region}: Lambda takes zips from its own region alone; with {{region}} in the bucket's name, "
+    "each region has its own"
+)
+# of the failure's type, code and words, all of which must be found; {region} is filled in
+CURES: tuple[tuple[str, str, str, str], ...] = (
+    ("NotEnabled", "", "", "enable it, or leave it out: aws account enable-region --region-name {region}"),
+    (
+        "CredentialsRefused", "", "",
+        "get new credentials (aws sso login, aws login, or export them again), and run the same command again",
+    ),
+    ("Denied", "", "explicit deny", "a policy forbids it (explicit deny): ask who keeps this account's policies"),
+    ("TagsUnsupported", "", "", "publish there without architecture tags"),
+    ("Unreachable", "", "", "check the network and the proxy settings; AWS's troubles: https://health.aws.amazon.com"),
+    ("Throttled", "", "", "run it again when less else calls AWS; publish fewer layers at once"),
+    ("Rejected", "SSLError", "", "if a proxy has a certificate of its own, name its file: export AWS_CA_BUNDLE=FILE"),
+    ("Rejected", "ParamValidationError", "Unknown parameter", UPGRADE),
+    ("Rejected", "UnknownServiceError|DataNotFoundError", "", UPGRADE),
+    ("Rejected", "CodeStorageExceeded", "", "delete unused versions, or ask for more of it (Service Quotas)"),
+    ("Rejected", "RequestEntityTooLarge", "", USE_BUCKET),
+    ("Rejected", "PolicyLengthExceeded", "", "share it with an organization, or with fewer accounts"),
+    (
+        "Rejected", "InvalidSignature", "Signature expired.*PublishLayerVersion",
+        f"if the upload took minutes, {USE_BUCKET}; else {CLOCK}",
+    ),
+    ("Rejected", "InvalidSignature", "Signature (expired|not yet current)", CLOCK),
+    ("Rejected", "RequestTimeTooSkewed", "", CLOCK),
+    (
+        "Rejected", "SignatureDoesNotMatch|InvalidSignature|IncompleteSignature", "",
+        "check the secret access key, and that no proxy changes requests",
+    ),
+    ("Rejected", "", "Unzipped size must be smaller", "make the layer smaller: 250 MiB is the most, unzipped"),
+    ("Rejected", "", "Could not unzip|non-empty zip", "build it again and check it: layerkit build, layerkit verify"),
+    ("Rejected", "Validation", "compatibleRuntimes", "take runtimes away that the region does not have"),
+    ("Rejected", "301|PermanentRedirect|AuthorizationHeaderMalformed|IllegalLocationConstraint", "", IN_REGION),
+    ("Rejected", "", "S3 Error Code: PermanentRedirect", IN_REGION),
+    ("Rejected", "NoSuchBucket", "", "make the bucket, in {region}, or name another"),
+    ("Rejected", "", "S3 Error Code: NoSuchBucket", "make the bucket, in {region}, or name another"),
+    ("Rejected", "", "S3 Error Code: NoSuch(Key|Version)", "run it again, which uploads the zip again"),
+    ("Rejected", "NoRegionError", "", "name a region: --region, or aws configure set region us-east-1"),
+)  # fmt: skip
+
+SECRETS = (  # AWS's words may hold what was signed, with the session's token
+    (r"(?is)\b(the canonical string|the string-to-sign|string to sign|encoded authorization failure message).*", ""),
+    (r"(?is)\bauthorization(=| header: ).*", ""),
+    (r"(?i)\b(x-amz-[a-z-]+|signature|credential|awsaccesskeyid|token)(=|:\s?)[^\s&'\",]+", r"\1\2…"),
+    (r"\b(AKIA|ASIA)[A-Z0-9]{8,}", r"\1…"),
+    (r"(\w://)[^/\s@]*@", r"\1"),
+    (r"[\w/+=-]{160,}", "…"),
+)
+LONGEST = 500  # characters
+
+
+@contextmanager
+def told(operation: str, region: str) -> Iterator[None]:
+    """Turns what botocore raises within into the CallFailed that it means.
+
+    Raises LayerkitError as it is, also out of botocore's wrapping: a zip that changed while it was sent.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.parsers import ResponseParserError
+    from urllib3.exceptions import HTTPError
+
+    lost = (ResponseParserError, HTTPError, HTTPException, ConnectionError, TimeoutError)
+    try:
+        yield
+    except (BotoCoreError, ClientError, *lost) as error:
+        raise failure(error, operation, region) from None
+
+
+def failure(error: Exception, operation: str, region: str) -> CallFailed | LayerkitError:
+    """What an exception of botocore, urllib3 or http.client means."""
+    from botocore import exceptions
+
+    if isinstance(error, exceptions.ClientError):
+        return _refused(error, operation, region)
+    inner = getattr(error, "kwargs", {}).get("error")
+    if isinstance(inner, LayerkitError):
+        return inner
+    code, words = type(error).__name__, plain(str(error))
+    if isinstance(error, exceptions.SSLError):
+        # a connection that breaks after the request was sent may be an SSLError, too
+        return _make(Rejected if UNVERIFIED.search(words) else Unanswered, operation, region, code, words)
+    if isinstance(error, exceptions.ProxyConnectionError):
+        # urllib3 1.26 says so of any end of a connection through a proxy, also after the request was sent
+        lost = isinstance(
+            getattr(inner, "original_error", None), ConnectionResetError | BrokenPipeError | TimeoutError
+        )
+        return _make(Unanswered if lost else Unreachable, operation, region, code, words)
+    for kind, names in BOTOCORES.items():
+        if isinstance(error, tuple(getattr(exceptions, name) for name in names)):
+            if kind is CredentialsRefused:  # a credential process's own words may be anything
+                words = "no credentials can be had"
+            return _make(kind, operation, region, code, words)
+    kind = Rejected if isinstance(error, exceptions.BotoCoreError) else Unanswered
+    return _make(kind, operation, region, code, words)
+
+
+def rejected(operation: str, region: str, code: str, words: str, cure: str = "") -> Rejected:
+    """A refusal of layerkit's own."""
+    return Rejected(operation, region, code, words, cure=cure or _cure(Rejected, operation, region, code, words))
+
+
+def plain(words: str) -> str:
+    """One line of at most LONGEST characters without what was signed, keys, tokens, or a URL's user and password."""
+    for pattern, instead in SECRETS:
+        words = re.sub(pattern, instead, words)
+    words = " ".join("".join(char if char.isprintable() else " " for char in words).split())
+    return words if len(words) <= LONGEST else words[: LONGEST - 1] + "…"
+
+
+def _refused(error: Any, operation: str, region: str) -> CallFailed:
+    """What AWS's refusal means."""
+    answer = error.response.get("ResponseMetadata", {})
+    code = str(error.response.get("Error", {}).get("Code", "")) or "Unknown"
+    words = plain(str(error.response.get("Error", {}).get("Message", "")))
+    status = int(answer.get("HTTPStatusCode", 0))
+    kind = next((kind for kind, codes in KINDS.items() if code in codes), Rejected)
+    if kind is not Throttled:
+        if status == 429:
+            kind = Throttled
+        elif status >= 500:
+            kind = Unanswered
+        elif FOR_CREDENTIALS.fullmatch(error.operation_name):
+            kind, words = CredentialsRefused, f"{error.operation_name}: {words}"
+        elif UNTAGGED in words:
+            kind = TagsUnsupported
+    if kind is Throttled:
+        headers = answer.get("HTTPHeaders", {})
+        return _make(kind, operation, region, code, words, after=_seconds(error.response, headers))
+    need = _missing(error.operation_name, words) if kind is Denied and "explicit deny" not in words else ""
+    return _make(kind, operation, region, code, words, need)
+
+
+def _seconds(answer: dict[str, Any], headers: dict[str, str]) -> float:
+    """What a throttle asks to wait; a date instead of seconds is not made use of."""
+    for found in (headers.get("retry-after"), answer.get("retryAfterSeconds")):
+        if re.fullmatch(r"[0-9]{1,5}(\.[0-9]+)?", str(found)):
+            return float(str(found))
+    return 0
+
+
+def _missing(operation: str, words: str) -> str:
+    """The cure for a missing permission; AWS names it, if not always the one for what S3 is asked by Lambda."""
+    named = re.search(r"not authorized to perform: ([\w-]+:\w+)", words)
+    through = re.search(r"have permission to (\w+) for", words)  # Lambda's words for what S3 denies it
+    if named or through:
+        action = named[1] if named else f"s3:{through[1]}" if through else ""
+    else:
+        action = ACTIONS.get(operation, f"lambda:{operation}")
+    owner = "; the bucket must be of the same account" if action.startswith("s3:") else ""
+    return f"allow {action} to these credentials{owner}"
+
+
+def _make(
+    kind: type[CallFailed], operation: str, region: str, code: str, words: str, cure: str = "", after: float = 0
+) -> CallFailed:
+    cure = cure or _cure(kind, operation, region, code, words)
+    return kind(operation, region, code, words, cure=cure, after=after)
+
+
+def _cure(kind: type[CallFailed], operation: str, region: str, code: str, words: str) -> str:
+    """The first of CURES that fits; empty where none does."""
+    where = (kind.__name__, code, f"{words} {operation}")
+    found = (cure for *patterns, cure in CURES if all(map(re.search, patterns, where)))
+    return next(found, "").format(region=region)
