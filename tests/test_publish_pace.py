@@ -108,14 +108,21 @@ def test_threads_together_have_the_rate(rate: float) -> None:
     assert clock.now <= 1.1 * 300 / rate
 
 
-def test_the_first_calls_wait_for_nobody() -> None:
+def test_the_first_calls_wait_for_nobody_and_the_others_are_spaced_evenly() -> None:
     clock = Clock()
-    limiter = Limiter(clock=clock, sleep=clock.sleep)
-    for _ in range(4):
-        limiter.turn()
-    assert clock.slept == []
-    limiter.turn()
-    assert clock.slept == [pytest.approx(0.1)]
+    limiter = Limiter(10, clock=clock, sleep=clock.sleep)
+    assert turns(limiter, clock, 11) == [0] * 11
+    later = turns(limiter, clock, 30)
+    assert later[0] == pytest.approx(1.1, abs=0.002)
+    assert all(0.095 < after - before < 0.102 for before, after in pairwise(later))
+
+
+def test_whoever_was_idle_has_his_first_calls_again() -> None:
+    clock = Clock()
+    limiter = Limiter(10, clock=clock, sleep=clock.sleep)
+    turns(limiter, clock, 30)
+    clock.now += 5
+    assert len(set(turns(limiter, clock, 11))) == 1
 
 
 @pytest.mark.parametrize("rate", [0, -1, 14.1, float("nan")])
@@ -189,7 +196,7 @@ def test_a_throttle_holds_those_back_who_wait_already() -> None:
             limiter.slow_down(throttles.pop())
 
     limiter = Limiter(10, clock=clock, sleep=sleep)
-    turns(limiter, clock, 4)
+    turns(limiter, clock, 11)
     assert turns(limiter, clock, 1)[0] >= 3
 
 
@@ -203,7 +210,7 @@ def test_what_a_sleep_raises_leaves_the_limiter_usable() -> None:
 
     limiter = Limiter(clock=clock, sleep=interrupted)
     with pytest.raises(KeyboardInterrupt):
-        turns(limiter, clock, 5)
+        turns(limiter, clock, 12)
     limiter.turn()
 
 

@@ -131,6 +131,7 @@ def test_what_is_waived_does_not_fail() -> None:
 def test_what_passed_may_be_published() -> None:
     archive = VerifiedArchive(
         path=Path("dist/a.zip"),
+        size=10,
         sha256="ab" * 32,
         layer=LAYER,
         target=target(),

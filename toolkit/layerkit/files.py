@@ -54,6 +54,8 @@ def disk_errors(where: Path) -> Iterator[None]:
             errno.ENOTDIR: ("is a file, or below one, where a folder is needed", "name another folder"),
             errno.EEXIST: ("is a file, or below one, where a folder is needed", "name another folder"),
             errno.ENOENT: ("cannot be made", "name another folder"),
+            errno.EFBIG: ("larger than this process may make a file (ulimit -f)", "raise that limit"),
+            errno.EIO: ("the disk fails to read or write", "look at the disk"),
             errno.EROFS: ("is on a read-only file system", "choose another folder"),
         }
         if error.errno not in cures:

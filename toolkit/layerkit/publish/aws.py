@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Callable, Sequence
 from functools import cached_property
@@ -12,7 +13,7 @@ from layerkit import __version__
 from layerkit.errors import AwsError
 from layerkit.model import BucketPlace
 from layerkit.publish.bucket import AwsBucket
-from layerkit.publish.calls import told
+from layerkit.publish.calls import plain, told
 from layerkit.publish.failures import (
     CallFailed,
     CredentialsRefused,
@@ -34,6 +35,7 @@ EVERYWHERE = frozenset(
     }
 )  # fmt: skip
 FIRST = {"aws": "us-east-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}  # asked who the account is
+SECOND = {"aws": "eu-west-1", "aws-cn": "cn-northwest-1", "aws-us-gov": "us-gov-east-1"}  # where the first is down
 ENABLED = ["ENABLED", "ENABLED_BY_DEFAULT"]
 
 
@@ -60,28 +62,45 @@ class Account:
 
         option = f" --profile {shlex.quote(profile)}" if profile else ""
         try:
-            session = boto3.Session(profile_name=profile or None)
+            # as the AWS CLI does since its version 2; boto3 reads AWS_DEFAULT_REGION alone
+            session = boto3.Session(profile_name=profile or None, region_name=os.environ.get("AWS_REGION") or None)
             near = region or session.region_name or ""
             try:
                 partition = str(session.get_partition_for_region(near)) if near else "aws"
             except UnknownRegionError:
                 partition = "aws"
             credentials = session.get_credentials()
-        except BotoCoreError as error:
-            what = f"no credentials for AWS can be had ({type(error).__name__})"
-            raise AwsError(what, where=profile, cure=f"aws configure{option}") from None
+        except (BotoCoreError, OSError, ValueError) as error:
+            raise _none(error, profile, f"aws configure{option}") from None
         if not credentials:
             cure = f"aws configure{option}, or export AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
             raise AwsError("there are no credentials for AWS", where=profile, cure=cure)
         home = near if near in EVERYWHERE or (near and partition not in FIRST) else FIRST[partition]
         account = cls(session, number="", partition=partition, home=home, endpoint_url=endpoint_url)
         try:
-            with told("GetCallerIdentity", home):
-                account.number = account._one("sts").get_caller_identity()["Account"]
+            account.number = account._who()
         except CallFailed as failure:
             raise _unusable(failure, credentials.method, option) from None
         account.endpoint = endpoint_url or account._configured_endpoint()
         return account
+
+    def _who(self) -> str:
+        """The account's number; from another region where the one at home does not answer.  Raises CallFailed."""
+        first, second = self._home, FIRST.get(self.partition, self._home)
+        if first == second:
+            second = SECOND.get(self.partition, first)
+        try:
+            return self._asked()
+        except (Unreachable, Unanswered) as failure:
+            self._home = second
+            try:
+                return self._asked()
+            except CallFailed:
+                raise failure from None
+
+    def _asked(self) -> str:
+        with told("GetCallerIdentity", self._home):
+            return str(self._one("sts").get_caller_identity()["Account"])
 
     def _configured_endpoint(self) -> str:
         """Where Lambda is by AWS_ENDPOINT_URL, its like, or ~/.aws/config; empty: AWS's own."""
@@ -165,10 +184,15 @@ class Account:
         if self._endpoint_url and service == "s3":
             config = config.merge(Config(s3={"addressing_style": "path"}))  # no name below it is known to be there
         config = config.merge(Config(user_agent_extra=f"layerkit/{__version__}"))
-        with self._making:
-            return self._session.client(
-                service, region_name=region, endpoint_url=self._endpoint_url or None, config=config
-            )
+        try:
+            with self._making:
+                return self._session.client(
+                    service, region_name=region, endpoint_url=self._endpoint_url or None, config=config
+                )
+        except ValueError as error:  # botocore's, of an endpoint that is no URL
+            what = f"the endpoint of {service} cannot be used"
+            cure = "correct --endpoint-url, AWS_ENDPOINT_URL or endpoint_url in the AWS configuration"
+            raise AwsError(what, why=plain(str(error)), cure=cure) from None
 
 
 class AwsRegion:
@@ -193,6 +217,17 @@ class AwsRegion:
     @cached_property
     def parameters(self) -> AwsParameters:
         return AwsParameters(self.name, self._client)
+
+
+def _none(error: Exception, profile: str, cure: str) -> AwsError:
+    """Why no credentials can be had.  What a credential process says of it may hold anything, and is not repeated."""
+    from botocore.exceptions import BotoCoreError, CredentialRetrievalError
+
+    why = "the program that is to give them (credential_process) cannot be run, or gives none"
+    if isinstance(error, BotoCoreError):
+        of = getattr(error, "kwargs", {}).get("provider", "")
+        why = f"{of} gives none" if isinstance(error, CredentialRetrievalError) else plain(str(error))
+    return AwsError(f"no credentials for AWS can be had ({type(error).__name__})", where=profile, why=why, cure=cure)
 
 
 def _unusable(failure: CallFailed, method: str, option: str) -> AwsError:

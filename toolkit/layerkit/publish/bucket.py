@@ -19,7 +19,7 @@ UNTOLD = ("404", "400", "301")  # answers to HEAD have no words; if it is not ju
 
 
 class AwsBucket:
-    """See registry.Bucket.  The calls are safe to repeat, and botocore repeats them: 5 attempts in all."""
+    """See registry.Bucket.  The calls are safe to repeat, and botocore repeats each: 3 attempts of a part in all."""
 
     def __init__(self, region: str, account: str, place: BucketPlace, client: Callable[..., Any]) -> None:
         """`client` makes botocore's client of a service, with a Config; `account` must own the bucket."""
@@ -31,7 +31,7 @@ class AwsBucket:
         self._client = client(
             "s3",
             Config(
-                retries={"mode": "standard", "total_max_attempts": 5},
+                retries={"mode": "standard", "total_max_attempts": 3},
                 connect_timeout=5,
                 read_timeout=60,
                 max_pool_connections=THREADS + 1,
@@ -46,7 +46,7 @@ class AwsBucket:
         Raises ContentError when the file is not the verified one.  An object that may not be looked at
         (s3:GetObject, s3:ListBucket) is uploaded again; only `reference` cannot do without its version.
         """
-        key = f"{self._place.prefix}{candidate.sha256}.zip"
+        key = self._key(candidate)
         head, uploaded = self._head(key), False
         if not head or not _same(head, candidate):
             self._upload(candidate, key)
@@ -68,6 +68,18 @@ class AwsBucket:
                 f"{self.name} --versioning-configuration Status=Enabled); or take reference away",
             )
         return Stored(bucket=self.name, key=key, version=version, reference=self._place.reference, uploaded=uploaded)
+
+    def left(self, candidate: Candidate) -> Stored | None:
+        """The very zip that an earlier run has left; None where there is none, or S3 does not tell."""
+        key = self._key(candidate)
+        head = self._head(key)
+        if not head or not _same(head, candidate):
+            return None
+        version = str(head.get("VersionId", "")).replace("null", "")
+        return Stored(bucket=self.name, key=key, version=version, reference=self._place.reference, uploaded=False)
+
+    def _key(self, candidate: Candidate) -> str:
+        return f"{self._place.prefix}{candidate.sha256}.zip"
 
     def discard(self, stored: Stored) -> None:
         """Delete the object, with its version where it has one; an absent one is no failure."""

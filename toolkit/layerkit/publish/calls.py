@@ -91,6 +91,8 @@ CURES: tuple[tuple[str, str, str, str], ...] = (
     ("Rejected", "SSLError", "", "if a proxy has a certificate of its own, name its file: export AWS_CA_BUNDLE=FILE"),
     ("Rejected", "ParamValidationError", "Unknown parameter", UPGRADE),
     ("Rejected", "UnknownServiceError|DataNotFoundError", "", UPGRADE),
+    # S3 says so also in a region that the account has not enabled
+    ("Rejected", "InvalidAccessKeyId", "", "check the credentials, and that the account has enabled {region}"),
     ("Rejected", "CodeStorageExceeded", "", "delete unused versions, or ask for more of it (Service Quotas)"),
     ("Rejected", "RequestEntityTooLarge", "", USE_BUCKET),
     ("Rejected", "PolicyLengthExceeded", "", "share it with an organization, or with fewer accounts"),

@@ -30,6 +30,7 @@ AGAIN = 0.1  # seconds after which it is asked again whether the lock is free
 KEPT = 1000  # facts that a compacted journal holds of those that still matter: the last ones
 LONGEST = 500  # characters of AWS's words in a fact
 UNTAGGED_FOR = 30 * 24 * 3600  # seconds after which a region that refused architecture tags is asked once more
+CURE = "name another cache folder: LAYERKIT_CACHE_DIR=..."
 FORGOTTEN = ("dropped", "failed", "sharing", "shared", "parameters", "finished")  # they matter by what they end
 
 Identity = tuple[str, str, tuple[str, ...], tuple[str, ...]]
@@ -157,8 +158,7 @@ class Journal:
         folder: Path, account: str, region: str, *, endpoint: str = "", clock: Callable[[], float] = time.time
     ) -> Callable[[Candidate], Known]:
         """What `known` would answer, without opening the journal or waiting for who has it; nothing is written."""
-        path = _path(folder, account, region, endpoint)
-        memory = _Memory()
+        path, memory = _path(folder, account, region, endpoint), _Memory()
         with _told(path), suppress(FileNotFoundError):
             memory.read(path.read_bytes())
         return lambda candidate: memory.known(_identity(candidate), clock())
@@ -291,9 +291,9 @@ def _told(where: Path) -> Iterator[None]:
     try:
         with disk_errors(where):
             yield
+    except MachineError as error:
+        error.cure += f"; or {CURE}"
+        raise
     except OSError as error:
-        why = f"{error.strerror} ({error.errno})"
-        cure = "name another cache folder: LAYERKIT_CACHE_DIR=... layerkit publish"
-        raise MachineError(
-            "the journal of what is published cannot be kept", where=str(where), why=why, cure=cure
-        ) from None
+        what = "the journal of what is published cannot be kept"
+        raise MachineError(what, where=str(where), why=str(error), cure=CURE) from None

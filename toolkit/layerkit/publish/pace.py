@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from threading import Lock
@@ -17,15 +18,14 @@ ALLOWED = 15  # requests in any second, of all calls together, per account and r
 WINDOW = 1.1  # seconds in which those start that can arrive within one: they are up to 0.1 s on their way
 DEFAULT_RATE = 10.0  # calls per second
 MOST = 14.0
-STEADY = 13.6  # what MOST comes to: at 14, evenly spaced, 16 would start within WINDOW
 SHORTEST = 0.001  # seconds of sleep; less may not change a clock
 
 
 class Limiter:
     """Turns at one region of one account, for any number of threads.
 
-    A bucket of tokens: at most `burst + rate × WINDOW` calls start within WINDOW, so at most ALLOWED arrive within
-    any second.
+    At most `rate × WINDOW` calls, and never more than ALLOWED, start within WINDOW.  The first ones start at once, so
+    that a few calls wait for nothing; when more follow, they are spaced evenly.
     """
 
     def __init__(
@@ -39,10 +39,12 @@ class Limiter:
         if not 0 < rate <= MOST:
             raise ValueError(f"the rate must be above 0 and at most {MOST:g} calls per second, not {rate:g}")
         self._clock, self._sleep = clock, sleep
-        self._full = self._rate = min(rate, STEADY)
-        self._burst = max(1, int(ALLOWED - WINDOW * self._full))
-        self._tokens = float(self._burst)
+        self._most = max(1, min(ALLOWED, int(rate * WINDOW)))
+        self._full = self._rate = min(rate, self._most / WINDOW)
+        self._starts = deque[float]()  # of the calls within the last WINDOW
+        self._tokens = float(self._most)
         self._seen = clock()  # until when tokens are counted; ahead of the clock while nobody may start
+        self._even = self._seen  # until when calls are spaced evenly: as long as somebody had to wait lately
         self._waiting = Lock()  # held by the one that is next; the others stand behind it
         self._state = Lock()
 
@@ -50,7 +52,7 @@ class Limiter:
         """Return when the next call may start; it should start at once then."""
         with self._waiting:
             while pause := self._take():
-                self._sleep(pause)
+                self._sleep(max(pause, SHORTEST))
 
     def slow_down(self, after: float = 0) -> None:
         """After a throttle: nobody starts for `after` seconds (at least 1), then at half the rate, which climbs back.
@@ -63,18 +65,27 @@ class Limiter:
                 self._rate = max(self._rate / 2, self._full / 8)
             self._tokens = 0
             self._seen = max(self._seen, now + max(1.0, after))
+            self._even = self._seen + WINDOW
 
     def _take(self) -> float:
         """Take a token, or say how many seconds to wait before trying again."""
         with self._state:
             now = self._clock()
             if now < self._seen:
-                return max(self._seen - now, SHORTEST)
-            self._tokens = min(self._burst, self._tokens + (now - self._seen) * self._rate)
+                return self._seen - now
+            self._tokens += (now - self._seen) * self._rate
+            self._tokens = min(self._tokens, 1 if now < self._even else self._most)
             self._seen = now
-            if self._tokens < 1:
-                return max((1 - self._tokens) / self._rate, SHORTEST)
+            while self._starts and self._starts[0] < now - WINDOW:
+                self._starts.popleft()
+            pause = max(0.0, 1 - self._tokens) / self._rate
+            if len(self._starts) == self._most:
+                pause = max(pause, self._starts[0] + WINDOW - now + SHORTEST)
+            if pause:
+                self._even = now + pause + WINDOW
+                return pause
             self._tokens -= 1
+            self._starts.append(now)
             self._rate = min(self._full, self._rate + self._full / 20)
             return 0
 

@@ -11,14 +11,14 @@ AT_ONCE = 10  # names in one GetParameters (botocore's model of ssm)
 
 
 class AwsParameters:
-    """See registry.Parameters.  The calls are safe to repeat, and botocore repeats them: 5 attempts in all."""
+    """See registry.Parameters.  botocore repeats no call: who calls this does (`pace.Patience`)."""
 
     def __init__(self, region: str, client: Callable[..., Any]) -> None:
         """`client` makes botocore's client of a service, with a Config."""
         from botocore.config import Config
 
         self.region = region
-        retries = {"mode": "standard", "total_max_attempts": 5}
+        retries = {"mode": "standard", "total_max_attempts": 1}
         self._client = client("ssm", Config(retries=retries, connect_timeout=5, read_timeout=20))
 
     def get(self, names: tuple[str, ...]) -> dict[str, str]:

@@ -59,6 +59,9 @@ class Bucket(Protocol):
     def put(self, candidate: Candidate) -> Stored:
         """Upload the zip unless the very same is there."""
 
+    def left(self, candidate: Candidate) -> Stored | None:
+        """The very zip that an earlier run has left; None where there is none, or nobody tells."""
+
     def discard(self, stored: Stored) -> None:
         """Delete the object; an absent one is no failure."""
 

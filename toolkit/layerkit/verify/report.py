@@ -60,6 +60,7 @@ class VerifiedArchive:
     """A zip that passed: what may be published."""
 
     path: Path
+    size: int  # bytes
     sha256: str  # hex, of the bytes that were verified
     layer: Layer
     target: Target  # as declared
@@ -87,6 +88,7 @@ class Report:
         return [
             VerifiedArchive(
                 path=one.path,
+                size=one.facts.size,
                 sha256=one.facts.sha256,
                 layer=one.layer,
                 target=target,

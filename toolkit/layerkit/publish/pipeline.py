@@ -1,0 +1,235 @@
+"""The table of contents of `layerkit publish`: what is verified, planned and applied, and where it is written down.
+
+layers.yaml and dist/ -> VerifiedArchive -> Candidate -> for each region: Decision -> Outcome -> dist/published.json
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Protocol
+
+from layerkit import config
+from layerkit.cache import Cache
+from layerkit.errors import LayerkitError, VerifyFailed
+from layerkit.model import BucketPlace, Publishing
+from layerkit.publish import published as records
+from layerkit.publish import regional, regions
+from layerkit.publish.apply import AGAIN
+from layerkit.publish.candidates import candidates
+from layerkit.publish.failures import CallFailed, CredentialsRefused
+from layerkit.publish.journal import Journal
+from layerkit.publish.nouns import Candidate, Known
+from layerkit.publish.pace import Limiter, Patience
+from layerkit.publish.plan import Planner, Terms
+from layerkit.publish.registry import Region, Turns
+from layerkit.publish.request import PublishRequest, check_bucket, over
+from layerkit.publish.results import Outcome, RegionResult, Result
+from layerkit.publish.stop import Stop, StoppableTurns, Stopped
+from layerkit.verify import pipeline as verifying
+from layerkit.verify.chosen import Place, VerifyRequest
+from layerkit.verify.report import VerifiedArchive
+
+
+class Account(Protocol):
+    """An account of AWS: `aws` has the real one."""
+
+    number: str
+    partition: str
+    configured_region: str
+    endpoint: str  # empty: AWS's own
+
+    def known_regions(self) -> dict[str, list[str]]: ...
+    def enabled_regions(self) -> list[str]: ...
+    def left_out(self) -> list[str]: ...
+    def region(self, name: str, limiter: Turns, *, bucket: BucketPlace | None) -> Region: ...
+
+
+class Says(Protocol):
+    """Where it is told what goes on."""
+
+    def note(self, message: str) -> None: ...
+    def warn(self, message: str) -> None: ...
+    def region_done(self, result: RegionResult) -> None: ...
+
+
+def publish(
+    request: PublishRequest, connect: Callable[[str], Account], cache: Cache, says: Says, stop: Stop | None = None
+) -> Result:
+    """Bring every region to what is declared and built; what is done is in dist/published.json, whatever follows.
+
+    `connect` makes the account, given a region that will be published to, or "" while none is known.
+    `stop` is the run's switch, through which it also sleeps.
+
+    What fails in a region is in the Result.  Raises ConfigError, ContentError, VerifyFailed, AwsError and
+    MachineError for what keeps everything from being published, before anything is.
+    """
+    layers = config.load(request.file)
+    declared = over(layers.publishing, request)
+    told = tuple(records.read(request.output))
+    first = next(iter(request.regions or declared.regions), "").partition(",")[0].strip()
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        connecting = beside.submit(connect, first)  # it waits for AWS while this machine verifies
+        found = candidates(_verified(request, cache, says), says.warn)
+        account = connecting.result()
+    names = _regions(request, declared, account, says)
+    run = _Run(request=request, publishing=declared, account=account, cache=cache, candidates=found, says=says,
+               told=told, stop=stop or Stop())  # fmt: skip
+    results = run.everywhere(names)
+    result = Result(account=account.number, regions=tuple(results), candidates=found, dry_run=request.dry_run)
+    if not request.dry_run:
+        targets = {key: [(t.runtime, t.architecture) for t in layer.targets] for key, layer in layers.layers.items()}
+        try:
+            records.update(request.output, [_entry(one, account.number) for one in result.done], declared=targets)
+        except LayerkitError as error:
+            error.cure = "mend that, and run it again, which publishes nothing twice and writes down what there is"
+            if run.stop.interrupted:
+                raise
+            result = replace(result, unrecorded=error)  # what was published is to be told all the same
+    if run.stop.interrupted:
+        raise KeyboardInterrupt
+    return result
+
+
+def _verified(request: PublishRequest, cache: Cache, says: Says) -> list[VerifiedArchive]:
+    """The zips of dist/ that pass `verify`.  Raises VerifyFailed, also for modules that nobody has imported."""
+    place: Place = "auto" if request.imports else "none"
+    asked = VerifyRequest(file=request.file, output=request.output, names=request.layers, place=place)
+    report = verifying.verify(asked, cache, says)
+    untried = [one for verdict in report.zips for one in verdict.imports if one.status == "not run"]
+    archives = report.verified()
+    if untried and request.imports:
+        raise VerifyFailed(
+            "what these layers hold was not imported",
+            why="\n".join(f"{one.task.label}: {one.why}" for one in untried),
+            cure="start a container engine (layerkit doctor), or publish with --no-verify-imports",
+        )
+    return archives
+
+
+def _regions(request: PublishRequest, declared: Publishing, account: Account, says: Says) -> tuple[str, ...]:
+    if request.all_regions:
+        names = tuple(account.enabled_regions())
+        check_bucket(declared.bucket, names)
+        if left := account.left_out():
+            says.note(f"enabled, but without Lambda as far as this boto3 knows: {', '.join(left)}")
+        return names
+    known, near = account.known_regions(), account.configured_region
+    chosen = regions.choose(request.regions, declared.regions, near, known, partition=account.partition)
+    for warning in chosen.warnings:
+        says.warn(warning)
+    check_bucket(declared.bucket, chosen.names)
+    return chosen.names
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Run:
+    """One run over all regions; `stop` ends all of them."""
+
+    request: PublishRequest
+    publishing: Publishing
+    account: Account
+    cache: Cache
+    candidates: Sequence[Candidate]
+    told: Sequence[records.Entry]  # what published.json says
+    says: Says
+    stop: Stop
+
+    def everywhere(self, names: Sequence[str]) -> list[RegionResult]:
+        """All regions at once, each in a thread of its own; results in the order of the names."""
+        with ThreadPoolExecutor(max_workers=len(names)) as threads:
+            futures: list[Future[RegionResult]] = []
+            left: set[Future[RegionResult]] = set()
+            try:
+                futures += (threads.submit(self.one, name) for name in names)
+                left.update(futures)
+                for future in as_completed(futures):
+                    left.discard(future)
+                    self.says.region_done(future.result())
+            except KeyboardInterrupt:  # calls that are under way come to their end, so that their outcome is known
+                self.stop.throw("interrupted", interrupted=True)
+                for future in as_completed(left):
+                    self.says.region_done(future.result())
+        return [future.result() for future in futures]
+
+    def one(self, name: str) -> RegionResult:
+        """A region, whatever becomes of it."""
+        try:
+            turns = StoppableTurns(self.stop, Limiter(self.request.rate, sleep=self.stop.sleep))
+            region = self.account.region(name, turns, bucket=self.publishing.bucket)
+            place = (self.cache.folder / "journal", self.account.number, name)
+            if self.request.dry_run:
+                known = Journal.glance(*place, endpoint=self.account.endpoint)
+                return regional.planned(self._planner(region, known), self.candidates)
+            waiting = partial(self.says.note, f"{name}: another layerkit is publishing there; waiting for it")
+            with Journal.open(
+                *place, endpoint=self.account.endpoint, waiting=waiting, sleep=self.stop.sleep
+            ) as journal:
+                return regional.published(self._planner(region, journal.known), journal, self.candidates)
+        except CredentialsRefused as failure:
+            self.stop.throw(f"the credentials are refused ({failure.code})")
+            return _failed(name, failure)
+        except CallFailed as failure:
+            return _failed(name, failure)
+        except Stopped as stopped:
+            return RegionResult(region=name, failure=f"not tried: {stopped}")
+        except LayerkitError as error:  # no journal, an endpoint that is none
+            return RegionResult(
+                region=name, failure=": ".join(filter(None, (error.what, error.why))), cure=error.cure
+            )
+
+    def _planner(self, region: Region, known: Callable[[Candidate], Known]) -> Planner:
+        bucket, share = self.publishing.bucket, self.publishing.share
+        terms = Terms(
+            account=self.account.number,
+            share=share,
+            prune_shares=self.request.prune_shares,
+            texts=self.request.texts,
+            prefix=self.publishing.parameters,
+            keep=bool(bucket and (bucket.keep or bucket.reference)),
+            reference=bool(bucket and bucket.reference),
+        )
+        patience = Patience(patient_with_unreachable=self.request.wait, sleep=self.stop.sleep)
+        remembered = partial(self._remembered, region.name, known)
+        return Planner(region=region, known=remembered, terms=terms, patience=patience, stop=self.stop)
+
+    def _remembered(self, region: str, known: Callable[[Candidate], Known], candidate: Candidate) -> Known:
+        """What published.json tells, and what the journal does."""
+        found = known(candidate)
+        told = [
+            one.version
+            for one in self.told
+            if (one.account, one.region, one.name) == (self.account.number, region, candidate.name)
+            and one.code_sha256 == candidate.code_sha256
+        ]
+        return replace(found, versions=tuple(dict.fromkeys([*told, *found.versions])))
+
+
+def _failed(region: str, failure: CallFailed) -> RegionResult:
+    words = f"{failure.operation}: {failure.code}: {failure.words}"
+    return RegionResult(region=region, failure=words, cure=failure.cure or AGAIN)
+
+
+def _entry(outcome: Outcome, account: str) -> records.Entry:
+    candidate, version = outcome.candidate, outcome.version
+    assert version
+    return records.Entry(
+        layer=candidate.layer,
+        name=candidate.name,
+        account=account,
+        region=outcome.region,
+        version=version.version,
+        arn=version.arn,
+        runtimes=candidate.runtimes,
+        architectures=candidate.architectures,
+        tagged=outcome.tagged,
+        code_sha256=candidate.code_sha256,
+        size=candidate.size,
+        description=version.description,
+        license=version.license,
+        created=version.created,
+        share=outcome.share,
+        parameters=outcome.parameters,
+    )
