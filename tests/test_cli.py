@@ -50,14 +50,16 @@ def test_help() -> None:
     done = layerkit("--help")
     assert done.returncode == 0
     assert [line.split()[0] for line in done.stdout.partition("Commands:\n")[2].splitlines()] == [
+        "arns",
         "build",
         "doctor",
         "init",
         "lock",
+        "publish",
         "rules",
         "verify",
     ]
-    for command in ("build", "init", "lock", "rules", "verify"):
+    for command in ("arns", "build", "init", "lock", "publish", "rules", "verify"):
         assert layerkit(command, "-h").returncode == 0
 
 

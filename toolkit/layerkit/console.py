@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from layerkit.doctor.findings import Finding
     from layerkit.pipeline import LayerResult, LockResult
+    from layerkit.publish.results import RegionResult, Result
     from layerkit.verify.report import Report
     from layerkit.verify.rules import Rule
 
@@ -73,8 +74,11 @@ class Console:
     def _print(self, line: str) -> None:
         if self.live:
             self.live.console.print(line, markup=False, highlight=False, soft_wrap=True)
-        else:
+            return
+        try:
             print(line, file=self.stream, flush=True)
+        except OSError:  # nobody reads it, or the disk is full: no reason to leave work half done and unrecorded
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())
 
     def warn(self, message: str) -> None:
         if message in self.warnings:
@@ -206,6 +210,34 @@ class Console:
             if not self.quiet or not report.ok:
                 self._print(reports.summary(report))
 
+    def region_done(self, result: RegionResult) -> None:
+        """What became of a region, as soon as it is known; quietly, only what is not as it was asked for."""
+        from layerkit.publish import report as reports
+
+        self._end_live()
+        if not self.as_json and (result.failed or not self.quiet):
+            for line in reports.lines(result):
+                self._print(line)
+        if self.github:
+            for problem in reports.problems(result):
+                self._print(f"::error title=layerkit publish::{_escaped(problem)}")
+
+    def published(self, result: Result) -> None:
+        """The end of a run: the table is printed already."""
+        from layerkit.publish import report as reports
+
+        if self.as_json:
+            self._result(reports.as_json(result) | {"warnings": self.warnings})
+        elif not self.quiet or result.failed:
+            seconds = time.monotonic() - self.start
+            self._print(f"{reports.summary(result)}; {seconds:.1f} s")
+        if result.unrecorded:
+            self._error(result.unrecorded)
+
+    def arns(self, text: str) -> None:
+        """ARNs are the result of their command, in whatever form, so they go to standard output."""
+        self._out(text.rstrip("\n"))
+
     def explained(self, rules: Sequence[Rule], markdown: str) -> None:
         """Rules are the result of their command, so they go to standard output in either form."""
         if self.as_json:
@@ -229,6 +261,9 @@ class Console:
             ]
             fields = {key: getattr(error, key) for key in keys}
             self._result({"error": {"kind": type(error).__name__, **fields, "problems": problems}})
+        self._error(error)
+
+    def _error(self, error: LayerkitError) -> None:
         if self.github:
             self._print(f"::error title=layerkit::{_escaped(str(error))}")
         self._print(f"{self._coloured('error:', 'error')} {error}")

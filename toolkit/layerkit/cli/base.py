@@ -1,0 +1,70 @@
+"""What every command has: its console, its options, its end."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from layerkit.errors import LayerkitError
+
+if TYPE_CHECKING:
+    from layerkit.console import Console
+
+F = TypeVar("F", bound=Callable[..., Any])
+INTERRUPTED = 130
+KEPT = "what was built before is as it was"
+
+
+class Number(click.FloatRange):
+    """A number within bounds.  What is no number ("nan") is in all of click's ranges, and in none of these."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        found = float(super().convert(value, param, ctx))
+        if math.isnan(found):
+            self.fail(f"{value!r} is not a number.", param, ctx)
+        return found
+
+
+@contextmanager
+def session(*, quiet: bool = False, as_json: bool = False, kept: str = KEPT) -> Iterator[Console]:
+    """The console of one command.  An expected failure ends the process with its words and its exit code.
+
+    `kept` says what is so after an interruption.
+    """
+    from layerkit.console import Console
+
+    with Console(quiet=quiet, as_json=as_json) as console:
+        try:
+            yield console
+        except LayerkitError as error:
+            console.failed(error)
+            sys.exit(error.exit_code)
+        except KeyboardInterrupt:
+            console.warn(f"interrupted; {kept}")
+            sys.exit(INTERRUPTED)
+
+
+def output_options(command: F) -> F:
+    """Options that every command has."""
+    command = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on standard output.")(
+        command
+    )
+    return click.option("--quiet", "-q", is_flag=True, help="Print warnings and errors alone.")(command)
+
+
+def file_option(command: F) -> F:
+    help_text = "The declaration of the layers."
+    kind = click.Path(path_type=Path)
+    return click.option("--file", "-f", type=kind, default="layers.yaml", show_default=True, help=help_text)(command)
+
+
+def output_folder(command: F) -> F:
+    kind = click.Path(path_type=Path)
+    return click.option("--output", "-o", type=kind, default=Path("dist"), show_default=True,
+                        help="Where build put the zips.")(command)  # fmt: skip
