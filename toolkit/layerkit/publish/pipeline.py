@@ -143,7 +143,8 @@ class _Run:
             futures: list[Future[RegionResult]] = []
             left: set[Future[RegionResult]] = set()
             try:
-                futures += (threads.submit(self.one, name) for name in names)
+                made = [(name, self._region(name)) for name in names]  # first: making clients is work without waiting
+                futures += (threads.submit(self.one, name, region) for name, region in made)
                 left.update(futures)
                 for future in as_completed(futures):
                     left.discard(future)
@@ -154,11 +155,13 @@ class _Run:
                     self.says.region_done(future.result())
         return [future.result() for future in futures]
 
-    def one(self, name: str) -> RegionResult:
+    def _region(self, name: str) -> Region:
+        turns = StoppableTurns(self.stop, Limiter(self.request.rate, sleep=self.stop.sleep))
+        return self.account.region(name, turns, bucket=self.publishing.bucket)
+
+    def one(self, name: str, region: Region) -> RegionResult:
         """A region, whatever becomes of it."""
         try:
-            turns = StoppableTurns(self.stop, Limiter(self.request.rate, sleep=self.stop.sleep))
-            region = self.account.region(name, turns, bucket=self.publishing.bucket)
             place = (self.cache.folder / "journal", self.account.number, name)
             if self.request.dry_run:
                 known = Journal.glance(*place, endpoint=self.account.endpoint)
