@@ -52,6 +52,8 @@ def _surroundings(
     """Unit tests see none of the user's settings, and connect to loopback alone."""
     logging.getLogger().setLevel(logging.WARNING)  # Python's default; the handler shim sets it
     monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
     if request.node.get_closest_marker("integration"):
         return
     for name in [name for name in os.environ if name.startswith(STRANGE)]:

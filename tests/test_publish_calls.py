@@ -178,6 +178,7 @@ CUT = "EOF occurred in violation of protocol (_ssl.c:1007)"
         (exceptions.SSLError(endpoint_url=URL, error=CUT), "Unanswered"),
         (exceptions.SSLError(endpoint_url=URL, error="[SSL: CERTIFICATE_VERIFY_FAILED] certificate ve"), "Rejected"),
         (exceptions.SSLError(endpoint_url=URL, error="hostname 'a' doesn't match 'b'"), "Rejected"),
+        (exceptions.SSLError(endpoint_url=URL, error="[Errno 2] No such file or directory"), "Rejected"),
         (exceptions.ConnectTimeoutError(**NEVER), "Unreachable"),
         (exceptions.EndpointConnectionError(**NEVER), "Unreachable"),
         (

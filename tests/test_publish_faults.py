@@ -25,6 +25,7 @@ from layerkit.publish.aws import Account
 from layerkit.publish.stop import Stop
 from publishing import AWAY, CLIENT, HOME, REGIONS, Ran, Site, as_client, bad_words, build
 
+pytestmark = pytest.mark.integration
 PAGE = ROOT / "docs/reliability.md"
 WRITE = os.environ.get("LAYERKIT_WRITE_DOCS")  # put what was measured into the page, instead of comparing
 OTHERS = tuple(sorted(set(ALL) - set(REGIONS)))
@@ -587,7 +588,6 @@ def test_the_disk_is_full_when_published_json_is_written(site: Site) -> None:
 # What a loop without layerkit leaves
 
 
-@pytest.mark.integration
 @pytest.mark.parametrize("mode", ["legacy", "standard", "adaptive"])
 def test_boto3_by_itself_publishes_twice(mode: str, site: Site) -> None:
     site.aws.fault("PublishLayerVersion", "drop-after", region=AWAY)
@@ -597,7 +597,6 @@ def test_boto3_by_itself_publishes_twice(mode: str, site: Site) -> None:
     measured(f"boto3, {mode} retries", str(len(site.aws.versions(AWAY, "alpha"))))
 
 
-@pytest.mark.integration
 def test_the_aws_cli_publishes_twice(site: Site) -> None:
     if not shutil.which("aws"):
         absent("aws", "no AWS CLI on PATH")

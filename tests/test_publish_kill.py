@@ -18,6 +18,7 @@ from publishing import AWAY, Site, as_client, bad_words, build
 from test_publish_faults import finished, measured
 
 # It is the real command, in a process where the operating system's calls are counted; toolkit code is as it is.
+pytestmark = pytest.mark.integration
 LAUNCHER = """
 import os, signal, socket, sys
 

@@ -233,7 +233,11 @@ def _none(error: Exception, profile: str, cure: str) -> AwsError:
 def _unusable(failure: CallFailed, method: str, option: str) -> AwsError:
     """Why these credentials do not do.  `method`: where botocore has them from; `option`: --profile."""
     why = f"{failure.code}: {failure.words}"
-    if isinstance(failure, Unreachable | Unanswered | Throttled):
+    if isinstance(failure, Throttled):
+        return AwsError(f"AWS is asked too often in {failure.region}", why=why, cure="run it again in a minute")
+    if failure.code == "SSLError" and failure.cure:
+        return AwsError(f"AWS's certificate cannot be checked in {failure.region}", why=why, cure=failure.cure)
+    if isinstance(failure, Unreachable | Unanswered):
         what = f"AWS does not answer in {failure.region}"
         return AwsError(
             what, why=why, cure="check the network, the proxy settings and the endpoint, and run it again"

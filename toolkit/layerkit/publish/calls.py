@@ -52,7 +52,9 @@ BOTOCORES: dict[type[CallFailed], tuple[str, ...]] = {  # by name in botocore.ex
 # botocore calls these by itself, for credentials, in the middle of another call
 FOR_CREDENTIALS = re.compile(r"AssumeRole\w*|GetRoleCredentials|CreateToken|CreateOAuth2Token|GetSessionToken")
 UNTAGGED = "CompatibleArchitectures are not supported in"
-UNVERIFIED = re.compile(r"certificate.verify.failed|doesn't match|Hostname mismatch", re.IGNORECASE)
+UNVERIFIED = re.compile(
+    r"certificate.verify.failed|doesn't match|Hostname mismatch|Errno 2\b|X509|CA certificate", re.IGNORECASE
+)
 
 ACTIONS = {  # that IAM names otherwise than the API names the operation
     "HeadObject": "s3:GetObject",
@@ -88,7 +90,10 @@ CURES: tuple[tuple[str, str, str, str], ...] = (
     ("TagsUnsupported", "", "", "publish there without architecture tags"),
     ("Unreachable", "", "", "check the network and the proxy settings; AWS's troubles: https://health.aws.amazon.com"),
     ("Throttled", "", "", "run it again when less else calls AWS; publish fewer layers at once"),
-    ("Rejected", "SSLError", "", "if a proxy has a certificate of its own, name its file: export AWS_CA_BUNDLE=FILE"),
+    (
+        "Rejected", "SSLError", "",
+        "name a file with the certificates that are trusted, a proxy's own among them: export AWS_CA_BUNDLE=FILE",
+    ),
     ("Rejected", "ParamValidationError", "Unknown parameter", UPGRADE),
     ("Rejected", "UnknownServiceError|DataNotFoundError", "", UPGRADE),
     # S3 says so also in a region that the account has not enabled
