@@ -212,7 +212,7 @@ def hundred_layers(bench: Bench) -> Iterator[Figure | str]:
             share=True, layerkit=[seconds], peer=[busiest / ALLOWED], goals=goals,
         )  # fmt: skip
         yield Figure(
-            name="calls that the server throttled in it", peer_name="", unit="failed", share=True,
+            name="calls that the server throttled in it", peer_name="allowed", unit="failed", share=True,
             layerkit=[float(refused)], peer=[0.0], goals=(Goal(kind="failed", bound=0),),
         )  # fmt: skip
 
