@@ -377,7 +377,7 @@ class Machine:
     terms: Terms = field(default_factory=lambda: Terms(account=ACCOUNT))
     told: tuple[int, ...] = ()  # versions that published.json tells
     line: Line = field(init=False)  # the last run's
-    lost: bool = False  # whether any call to publish had no answer
+    lost: bool = False  # whether any call to publish had no answer, or none that was written down
     slept: list[float] = field(default_factory=list)
     now: float = 1.8e9  # seconds since 1970
 
@@ -406,7 +406,8 @@ class Machine:
         except Stopped as stopped:
             return RegionResult(region=REGION, failure=str(stopped))
         finally:
-            self.lost |= self.line.lost
+            known = Journal.glance(self.folder, ACCOUNT, REGION, clock=lambda: self.now)
+            self.lost |= self.line.lost or any(known(one).pending_after is not None for one in candidates)
 
     def survive(self, *candidates: Candidate, **more: Any) -> RegionResult | None:
         """As `run`; None when it was killed."""

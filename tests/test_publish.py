@@ -269,7 +269,7 @@ def test_older_bytes_are_found_again(site: Site) -> None:
     back = publish(site, "alpha", "--region", "us-east-1", "--json")
     [outcome] = json.loads(back.stdout)["regions"][0]["layers"]
     assert outcome["version"] == 1
-    assert "the newest is version 2" in outcome["reason"]
+    assert outcome["notes"] == ["the newest is version 2"]
     latest = site.aws.parameters("us-east-1")[f"/layers/alpha/{RUNTIME}/arm64/latest"]
     assert latest.endswith(":alpha:1")
 

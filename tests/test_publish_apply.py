@@ -278,7 +278,8 @@ def test_what_others_do_is_left_as_it_is(runs: list[Trouble]) -> None:
     """Somebody without layerkit publishes, shares and deletes, at any point.
 
     Their versions stay.  The exception is one with the very same bytes, tags and texts that is made at the moment
-    when a call of ours loses its answer, and is not shared: nothing tells it from the work of that call.
+    when a call of ours loses its answer, or its run ends before that is written down, and that is not shared: nothing
+    tells it from the work of that call.
     """
     cloud, candidate = Cloud(), layer()
     foreign = Statement(sid="theirs", principal="999999999999")

@@ -82,7 +82,8 @@ def test_an_older_version_is_reused_where_it_is_remembered(cloud: Cloud, machine
     machine.told = (1,)  # by dist/published.json
     decision = decided(machine, A)
     assert (decision.action, decision.version) == (Action.REUSE, made)
-    assert decision.reason == "version 1 has these bytes and tags (the newest is version 2)"
+    assert decision.reason == "version 1 has these bytes and tags"
+    assert decision.notes == ("the newest is version 2",)
 
 
 def test_of_equal_versions_of_the_same_time_the_oldest_is_reused(cloud: Cloud, machine: Machine) -> None:

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from layerkit import config
 from layerkit.cache import Cache
-from layerkit.errors import LayerkitError, VerifyFailed
+from layerkit.errors import AwsError, LayerkitError, VerifyFailed
 from layerkit.model import BucketPlace, Publishing
 from layerkit.publish import published as records
 from layerkit.publish import regional, regions
@@ -115,6 +115,8 @@ def _regions(request: PublishRequest, declared: Publishing, account: Account, sa
         check_bucket(declared.bucket, names)
         if left := account.left_out():
             says.note(f"enabled, but without Lambda as far as this boto3 knows: {', '.join(left)}")
+        if not names:
+            raise AwsError("the account has no region where this boto3 knows Lambda", cure="name it: --region")
         return names
     known, near = account.known_regions(), account.configured_region
     chosen = regions.choose(request.regions, declared.regions, near, known, partition=account.partition)

@@ -129,8 +129,8 @@ class Planner:
             notes.append(f"it is shared with {shares.words(change.foreign)}, too, which layers.yaml does not say "
                          "(--prune-shares takes that back)")  # fmt: skip
         reason = f"version {version.version} has these bytes and tags"
-        if version.version != newest:
-            reason += f" (the newest is version {newest})"
+        if version.version < newest:
+            notes.append(f"the newest is version {newest}")
         return Decision(
             candidate=candidate,
             sent=self.sent(candidate),
