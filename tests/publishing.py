@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import tracemalloc
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -267,6 +268,20 @@ def granted(version: dict[str, Any]) -> set[tuple[str, str]]:
 
 
 SHARED = {(f"layerkit-account-{FRIEND}", ""), (f"layerkit-organization-{ORGANIZATION}", ORGANIZATION)}
+
+
+def peak_of(calls: Sequence[Callable[[], object]]) -> int:
+    """The most bytes that Python had at once while all of these calls were made, each in a thread of its own."""
+    threads = [threading.Thread(target=call) for call in calls]
+    tracemalloc.start()
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
 
 
 def bad_words(said: str) -> list[str]:

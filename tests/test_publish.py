@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import platform
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ import pytest
 
 from aws_standin import Standin, serve
 from conftest import RUNTIME
+from elves import Made
 from layerkit.cache import Cache
 from layerkit.console import Console
 from layerkit.publish import pipeline
@@ -196,15 +198,27 @@ def test_what_is_not_built_or_changed_or_unsound_is_not_published(site: Site, tm
     assert publish(site, "alpha").returncode == 0  # the other one is as it was built
 
 
-def test_what_nobody_imported_is_not_published(site: Site) -> None:
-    place = {"LAYERKIT_IMPORTS": "none", "DOCKER_HOST": "tcp://127.0.0.1:9", "PATH": "/nowhere"}
+def test_what_cannot_be_imported_is_not_published(site: Site) -> None:
     broken = site.folder / "src/alpha/alpha.py"
     broken.write_text("import nothing_like_that\n")
     assert layerkit(site, "build", "--builder", "wheels").returncode == 0
-    done = layerkit(site, "publish", **place)
+    done = layerkit(site, "publish", DOCKER_HOST="tcp://127.0.0.1:9")
     assert done.returncode == 13, done.stderr
     assert site.aws.writes() == []
-    assert publish(site, "--region", "us-east-1").returncode == 0
+
+
+def test_what_nobody_imported_is_not_published(site: Site) -> None:
+    """A binary for the other architecture, and no engine: nobody can import it here."""
+    name, machine = ("x86_64", 62) if platform.machine() in ("arm64", "aarch64") else ("arm64", 183)
+    (site.folder / "src/alpha/tool.so").write_bytes(Made(machine=machine).content())
+    rewrite(site, "architectures: [arm64]", f"architectures: [{name}]")
+    assert layerkit(site, "build", "--builder", "wheels").returncode == 0
+    done = layerkit(site, "publish", "alpha", DOCKER_HOST="tcp://127.0.0.1:9")
+    assert done.returncode == 13, done.stderr
+    assert "what these layers hold was not imported" in done.stderr
+    assert "--no-verify-imports" in done.stderr
+    assert site.aws.writes() == []
+    assert publish(site, "alpha", "--region", "us-east-1").returncode == 0
 
 
 def test_public_wants_consent(site: Site) -> None:
@@ -276,8 +290,6 @@ def test_older_bytes_are_found_again(site: Site) -> None:
 
 def test_a_tag_that_a_waiver_covers_is_left_out(project: Path, tmp_path: Path, monkeypatch: Any) -> None:
     """A layer that says arm64 and holds an x86_64 binary, accepted by its owner."""
-    from elves import Made
-
     as_client(monkeypatch)
     folder = tmp_path / "waived"
     (folder / "src").mkdir(parents=True)

@@ -6,9 +6,9 @@ import hashlib
 import io
 import json
 import threading
-import tracemalloc
 import zipfile
 from base64 import b64encode
+from functools import partial
 from pathlib import Path
 
 import boto3
@@ -22,6 +22,7 @@ from layerkit.errors import ContentError, MachineError
 from layerkit.publish.body import BLOCK, Body, opened, sending, stream
 from layerkit.publish.layers import AwsLayers
 from layerkit.publish.nouns import Candidate
+from publishing import peak_of
 
 
 class Free:
@@ -205,16 +206,7 @@ def test_memory_does_not_grow_with_zips_and_regions(tmp_path: Path) -> None:
     for client in clients:
         stream(client)
         client.meta.events.register("before-send.lambda.PublishLayerVersion", send)
-    threads = [threading.Thread(target=publish, args=(client,)) for client in clients]
-    tracemalloc.start()
-    try:
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
+    peak = peak_of([partial(publish, client) for client in clients])
     assert len(read) == regions
     assert min(read) > size * 4 / 3
     assert peak < size, f"{peak} bytes for {regions} times {size}"

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import threading
-import tracemalloc
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from layerkit.publish.aws import Account
 from layerkit.publish.bucket import PART, AwsBucket
 from layerkit.publish.nouns import Candidate, Stored
 from layerkit.publish.parameters import AwsParameters
+from publishing import peak_of
 
 REGION, NUMBER, NAME = "eu-west-1", "123456789012", "zips-eu-west-1-123456789012"
 PLACE = BucketPlace(name="zips-{region}-{account}")
@@ -354,16 +354,7 @@ def test_memory_does_not_grow_with_zips_and_regions(tmp_path: Path) -> None:
     buckets = [asked() for _ in range(regions)]
     buckets[0].put(candidate)  # what is imported late
     parts.clear()
-    threads = [threading.Thread(target=one.put, args=(candidate,)) for one in buckets]
-    tracemalloc.start()
-    try:
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
+    peak = peak_of([partial(one.put, candidate) for one in buckets])
     assert len(parts) == 3 * regions
     assert sum(parts) >= size * regions
     assert peak < size, f"{peak} bytes for {regions} times {size}"

@@ -24,6 +24,8 @@ from layerkit.publish import published as records
 from layerkit.publish.aws import Account
 from layerkit.publish.stop import Stop
 from publishing import AWAY, CLIENT, HOME, REGIONS, Ran, Site, as_client, bad_words, build
+from test_arns_tools import python as tools
+from test_publish import AWS_CLI
 
 pytestmark = pytest.mark.integration
 PAGE = ROOT / "docs/reliability.md"
@@ -598,14 +600,11 @@ def test_boto3_by_itself_publishes_twice(mode: str, site: Site) -> None:
 
 
 def test_the_aws_cli_publishes_twice(site: Site) -> None:
-    if not shutil.which("aws"):
-        absent("aws", "no AWS CLI on PATH")
     site.aws.fault("PublishLayerVersion", "drop-after", region=AWAY)
-    command = ["aws", "lambda", "publish-layer-version", "--layer-name", "alpha", "--region", AWAY,
+    program = str(tools("aws", AWS_CLI) / "aws")
+    command = [program, "lambda", "publish-layer-version", "--layer-name", "alpha", "--region", AWAY,
                "--endpoint-url", site.aws.url, "--zip-file", f"fileb://{site.output / 'alpha.zip'}"]  # fmt: skip
     done = subprocess.run(command, env=site.environment, capture_output=True, text=True, check=False)
-    if done.returncode == 127:
-        absent("aws", "no AWS CLI that runs")
     assert done.returncode == 0, done.stderr
     measured("AWS CLI", str(len(site.aws.versions(AWAY, "alpha"))))
 
