@@ -14,9 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from layerkit.errors import MachineError
-from layerkit.publish import regional
-from layerkit.publish.failures import (
+from layerkit.aws.failures import (
     CallFailed,
     CredentialsRefused,
     Denied,
@@ -27,13 +25,15 @@ from layerkit.publish.failures import (
     Unanswered,
     Unreachable,
 )
+from layerkit.aws.nouns import Candidate, LayerVersion, Policy, Room, Statement, Stored
+from layerkit.aws.pace import Patience
+from layerkit.aws.registry import Bucket, LayerRegistry, Parameters
+from layerkit.aws.stop import Stop, Stopped
+from layerkit.errors import MachineError
+from layerkit.publish import regional
 from layerkit.publish.journal import Journal
-from layerkit.publish.nouns import Candidate, Known, LayerVersion, Policy, Room, Statement, Stored
-from layerkit.publish.pace import Patience
 from layerkit.publish.plan import LOOK, Planner, Terms
-from layerkit.publish.registry import Bucket, LayerRegistry, Parameters
-from layerkit.publish.results import Outcome, RegionResult
-from layerkit.publish.stop import Stop, Stopped
+from layerkit.publish.results import Known, Outcome, RegionResult
 
 T = TypeVar("T")
 

@@ -24,6 +24,8 @@ from jsonschema import Draft202012Validator
 from aws_standin import Call, Standin
 from conftest import ROOT, RUNTIME
 from layerkit import pipeline as building
+from layerkit.aws.account import Account
+from layerkit.aws.stop import Stop
 from layerkit.builders.wheels import WheelsBuilder
 from layerkit.cache import Cache
 from layerkit.console import Console
@@ -31,9 +33,7 @@ from layerkit.errors import LayerkitError
 from layerkit.model import Share
 from layerkit.publish import pipeline, report
 from layerkit.publish import published as records
-from layerkit.publish.aws import Account
 from layerkit.publish.request import PublishRequest
-from layerkit.publish.stop import Stop
 
 REGIONS = ("us-east-1", "eu-west-1")
 HOME, AWAY = REGIONS

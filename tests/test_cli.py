@@ -51,15 +51,19 @@ def test_help() -> None:
     assert done.returncode == 0
     assert [line.split()[0] for line in done.stdout.partition("Commands:\n")[2].splitlines()] == [
         "arns",
+        "attach",
         "build",
         "doctor",
+        "iam-policy",
         "init",
+        "list",
         "lock",
+        "prune",
         "publish",
         "rules",
         "verify",
     ]
-    for command in ("arns", "build", "init", "lock", "publish", "rules", "verify"):
+    for command in ("arns", "attach", "build", "iam-policy", "init", "list", "lock", "prune", "publish", "verify"):
         assert layerkit(command, "-h").returncode == 0
 
 

@@ -14,10 +14,10 @@ LIMIT = 300  # lines
 KNOWN_BY = {  # library -> the modules, or folders of modules, that may import it
     "docker": ("layerkit/builders/engine/",),
     "requests": ("layerkit/builders/engine/", "layerkit/builders/sdists.py"),
-    "boto3": ("layerkit/doctor/aws.py", "layerkit/publish/aws.py", "layerkit/publish/bucket.py"),
+    "boto3": ("layerkit/doctor/aws.py", "layerkit/aws/account.py", "layerkit/aws/bucket.py"),
     "botocore": (
         "layerkit/doctor/aws.py",
-        *(f"layerkit/publish/{name}.py" for name in ("aws", "bucket", "calls", "parameters")),
+        *(f"layerkit/aws/{name}.py" for name in ("account", "bucket", "calls", "parameters")),
     ),
 }
 

@@ -17,10 +17,10 @@ import pytest
 from aws_standin import Standin, serve
 from conftest import RUNTIME
 from elves import Made
+from layerkit.aws.account import Account
 from layerkit.cache import Cache
 from layerkit.console import Console
 from layerkit.publish import pipeline
-from layerkit.publish.aws import Account
 from layerkit.publish.request import PublishRequest
 from publishing import FRIEND, REGIONS, Site, as_client, build
 from test_arns_tools import python as tools
@@ -173,7 +173,7 @@ def test_regions_come_from_the_flag_else_the_file_else_the_configuration(site: S
     assert [one["region"] for one in data["regions"]] == ["sa-east-1"]
     none = publish(site)
     assert none.returncode == 16
-    assert "there is no region to publish to" in none.stderr
+    assert "there is no region" in none.stderr
     both = publish(site, "--region", "us-east-1", "--all-regions")
     assert both.returncode == 2
     assert "--region and --all-regions exclude each other" in both.stderr

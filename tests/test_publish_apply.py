@@ -15,13 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clouds import ACCOUNT, FAULTS, JOURNAL_FAULTS, Cloud, Killed, Machine, layer, only
+from layerkit.aws.nouns import Candidate, Statement
+from layerkit.aws.stop import Stop, Stopped
 from layerkit.model import Share
 from layerkit.publish import regional
-from layerkit.publish.nouns import Candidate, Statement
 from layerkit.publish.plan import Terms, parameters
 from layerkit.publish.results import RegionResult, Status
 from layerkit.publish.shares import wanted
-from layerkit.publish.stop import Stop, Stopped
 
 SHARED = Terms(account=ACCOUNT, share=Share(accounts=("210987654321",), organization="o-a1b2c3d4e5"), prefix="/lk")
 

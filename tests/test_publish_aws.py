@@ -20,13 +20,13 @@ from botocore.stub import Stubber
 
 from aws_standin import Standin, serve
 from layerkit import __version__
+from layerkit.aws import failures
+from layerkit.aws.account import Account
+from layerkit.aws.layers import AwsLayers
+from layerkit.aws.nouns import Candidate, LayerVersion, Policy, Room, Statement, Stored
+from layerkit.aws.registry import LayerRegistry
 from layerkit.errors import AwsError
 from layerkit.model import BucketPlace
-from layerkit.publish import failures
-from layerkit.publish.aws import Account
-from layerkit.publish.layers import AwsLayers
-from layerkit.publish.nouns import Candidate, LayerVersion, Policy, Room, Statement, Stored
-from layerkit.publish.registry import LayerRegistry
 
 SECRET = "the-secret-access-key"
 REGION, NUMBER = "eu-west-1", "123456789012"

@@ -18,10 +18,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aws_standin import Standin, serve
+from layerkit.aws.body import BLOCK, Body, opened, sending, stream
+from layerkit.aws.layers import AwsLayers
+from layerkit.aws.nouns import Candidate
 from layerkit.errors import ContentError, MachineError
-from layerkit.publish.body import BLOCK, Body, opened, sending, stream
-from layerkit.publish.layers import AwsLayers
-from layerkit.publish.nouns import Candidate
 from publishing import peak_of
 
 

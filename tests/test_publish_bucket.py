@@ -14,13 +14,13 @@ from botocore.config import Config
 from botocore.stub import ANY, Stubber
 
 from aws_standin import Standin, serve
+from layerkit.aws import failures
+from layerkit.aws.account import Account
+from layerkit.aws.bucket import PART, AwsBucket
+from layerkit.aws.nouns import Candidate, Stored
+from layerkit.aws.parameters import AwsParameters
 from layerkit.errors import ContentError
 from layerkit.model import BucketPlace
-from layerkit.publish import failures
-from layerkit.publish.aws import Account
-from layerkit.publish.bucket import PART, AwsBucket
-from layerkit.publish.nouns import Candidate, Stored
-from layerkit.publish.parameters import AwsParameters
 from publishing import peak_of
 
 REGION, NUMBER, NAME = "eu-west-1", "123456789012", "zips-eu-west-1-123456789012"

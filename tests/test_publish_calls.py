@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from urllib3.exceptions import NewConnectionError, ProtocolError, ProxyError
 
+from layerkit.aws import calls, failures
+from layerkit.aws.calls import LONGEST, failure, plain, told
 from layerkit.errors import ContentError
-from layerkit.publish import calls, failures
-from layerkit.publish.calls import LONGEST, failure, plain, told
 
 KEY, SECRET, TOKEN = "AKIAEXAMPLEKEY00", "the-secret-access-key", "the-session-token"
 REGION = "eu-west-1"

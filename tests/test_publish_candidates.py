@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from conftest import Said
 from layerkit import targets
+from layerkit.aws.nouns import Candidate
 from layerkit.model import Layer
 from layerkit.publish.candidates import candidates
-from layerkit.publish.nouns import Candidate
 from layerkit.verify.checks.tags import Tags
 from layerkit.verify.report import VerifiedArchive
 

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from aws_standin import Standin, serve
+from layerkit.aws.account import Account
 from layerkit.console import Console
 from layerkit.errors import AwsError, MachineError
 from layerkit.publish import published as records
-from layerkit.publish.aws import Account
 from publishing import CLIENT, REGIONS, Site, as_client, bad_words, build
 
 AWAY = REGIONS[1]

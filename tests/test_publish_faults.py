@@ -19,10 +19,10 @@ from botocore.config import Config
 from aws_standin import REGIONS as ALL
 from aws_standin import Standin, serve
 from conftest import ROOT, RUNTIME, absent
+from layerkit.aws.account import Account
+from layerkit.aws.stop import Stop
 from layerkit.model import Share
 from layerkit.publish import published as records
-from layerkit.publish.aws import Account
-from layerkit.publish.stop import Stop
 from publishing import AWAY, CLIENT, HOME, REGIONS, Ran, Site, as_client, bad_words, build
 from test_arns_tools import python as tools
 from test_publish import AWS_CLI

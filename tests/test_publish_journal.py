@@ -19,9 +19,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from layerkit.aws.nouns import Candidate
 from layerkit.errors import MachineError
 from layerkit.publish.journal import KEPT, LONGEST, UNTAGGED_FOR, Journal
-from layerkit.publish.nouns import Candidate, Known
+from layerkit.publish.results import Known
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
 ONE = Candidate(

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from layerkit.publish.failures import CallFailed, Rejected, Throttled, Unanswered, Unreachable
-from layerkit.publish.pace import ALLOWED, MOST, Limiter, Patience
+from layerkit.aws.failures import CallFailed, Rejected, Throttled, Unanswered, Unreachable
+from layerkit.aws.pace import ALLOWED, MOST, Limiter, Patience
 
 LATE = 0.1  # seconds that a call may be on its way
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from clouds import ACCOUNT, GIB, Cloud, Machine, layer, only
+from layerkit.aws.failures import CallFailed, NotEnabled, Throttled
+from layerkit.aws.nouns import Candidate, Statement
 from layerkit.model import Share
-from layerkit.publish.failures import CallFailed, NotEnabled, Throttled
-from layerkit.publish.nouns import Candidate, Statement
 from layerkit.publish.plan import NO_TAGS, Terms
 from layerkit.publish.results import Action, Decision, RegionResult
 from layerkit.publish.shares import wanted

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from layerkit.aws.regions import Chosen, choose, partition_of
 from layerkit.errors import AwsError, ConfigError
-from layerkit.publish.regions import Chosen, choose, partition_of
 
 KNOWN = {
     "aws": ["us-east-1", "us-west-2", "eu-west-1", "ap-southeast-1"],
@@ -36,7 +36,7 @@ def test_the_command_line_goes_before_the_file_and_the_file_before_the_configura
 def test_no_region_at_all() -> None:
     with pytest.raises(AwsError) as caught:
         choose([], [], "", KNOWN)
-    assert str(caught.value).startswith("there is no region to publish to\n  To do: give --region us-east-1")
+    assert str(caught.value).startswith("there is no region\n  To do: give --region us-east-1")
 
 
 @pytest.mark.parametrize("given", [[""], [" "], [","], ["", ""]])

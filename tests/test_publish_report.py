@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from clouds import ACCOUNT, REGION, layer
+from layerkit.aws.nouns import LayerVersion, Statement
 from layerkit.errors import LayerkitError, PublishedPartly, PublishFailed
 from layerkit.model import Share
-from layerkit.publish.nouns import LayerVersion, Statement
 from layerkit.publish.report import as_json, failure, lines, problems, summary
 from layerkit.publish.results import Action, Decision, Outcome, RegionResult, Result, Status
 from layerkit.publish.shares import Change, wanted

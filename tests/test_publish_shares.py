@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from layerkit.aws.nouns import Policy, Statement
+from layerkit.aws.policies import parse
 from layerkit.errors import ConfigError
 from layerkit.model import Share
-from layerkit.publish.nouns import Policy, Statement
-from layerkit.publish.shares import Change, compare, from_words, parse, wanted, words
+from layerkit.publish.shares import Change, compare, from_words, wanted, words
 
 A, B, OWN = "111111111111", "222222222222", "999999999999"
 ORG, OTHER = "o-abcdefghij", "o-0123456789"

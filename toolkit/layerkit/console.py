@@ -10,7 +10,6 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from layerkit.pipeline import LayerResult, LockResult
     from layerkit.publish.results import RegionResult, Result
     from layerkit.verify.report import Report
-    from layerkit.verify.rules import Rule
 
 COLOURS = {"ok": 32, "warn": 33, "warning": 33, "fail": 31, "error": 31}
 
@@ -234,16 +232,12 @@ class Console:
         if result.unrecorded:
             self._error(result.unrecorded)
 
-    def arns(self, text: str) -> None:
-        """ARNs are the result of their command, in whatever form, so they go to standard output."""
-        self._out(text.rstrip("\n"))
-
-    def explained(self, rules: Sequence[Rule], markdown: str) -> None:
-        """Rules are the result of their command, so they go to standard output in either form."""
+    def asked(self, text: str, facts: object) -> None:
+        """What a command was asked for goes to standard output: text for people, or JSON."""
         if self.as_json:
-            self._result([asdict(rule) for rule in rules])
+            self._result(facts)
         else:
-            self._out(markdown.rstrip("\n"))
+            self._out(text.rstrip("\n"))
 
     def said(self, message: str, **facts: Any) -> None:
         """The result of a command that has just one thing to say."""

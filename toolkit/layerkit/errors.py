@@ -131,3 +131,15 @@ class AwsError(LayerkitError):
     """AWS cannot be used at all: no credentials, expired ones, no region, no answer."""
 
     exit_code = 16
+
+
+class OperationFailed(LayerkitError):
+    """Nothing of what was asked could be done with what is published."""
+
+    exit_code = 17
+
+
+class DonePartly(LayerkitError):
+    """Some of what was asked is done and some is not; running it again does the rest."""
+
+    exit_code = 18

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 INTERRUPTED = 130
+RATE = 10.0  # calls per second; the library's default, told here so that help does not load it
 KEPT = "what was built before is as it was"
 
 
@@ -68,3 +69,21 @@ def output_folder(command: F) -> F:
     kind = click.Path(path_type=Path)
     return click.option("--output", "-o", type=kind, default=Path("dist"), show_default=True,
                         help="Where build put the zips.")(command)  # fmt: skip
+
+
+def regions_options(command: F) -> F:
+    """Options of commands that work in several regions."""
+    command = click.option("--all-regions", is_flag=True, help="All regions that the account has enabled.")(command)
+    return click.option("--region", "regions", multiple=True, metavar="REGION", help="This region; repeatable.")(
+        command
+    )
+
+
+def aws_options(command: F) -> F:
+    """Options of commands that call AWS."""
+    command = click.option("--rate", type=Number(min=0, min_open=True, max=14), default=RATE, show_default=True,
+                           help="Calls per second and region; AWS allows an account 15.")(command)  # fmt: skip
+    command = click.option("--endpoint-url", default="", metavar="URL", help="Instead of AWS's own endpoints.")(
+        command
+    )
+    return click.option("--profile", default="", metavar="NAME", help="A profile of the AWS configuration.")(command)

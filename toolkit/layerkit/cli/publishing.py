@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
 import click
 
-from layerkit.cli.base import Number, file_option, output_folder, output_options, session
+from layerkit.cli.base import (
+    Number,
+    aws_options,
+    file_option,
+    output_folder,
+    output_options,
+    regions_options,
+    session,
+)
 
 FORMATS = ("table", "json", "env", "terraform", "tfvars", "sam", "cdk", "serverless", "github-output", "markdown")
 KEPT = "what was published stays, and running it again does the rest"
-RATE = 10.0  # calls per second; the library's default, told here so that help does not load it
 SHARE = "private, public, accounts' numbers, an organization's id, instead of what layers.yaml says."
 
 
 @click.command()
 @click.argument("layers", nargs=-1, metavar="[LAYER]...")
-@click.option("--region", "regions", multiple=True, metavar="REGION", help="Publish to this region; repeatable.")
-@click.option("--all-regions", is_flag=True, help="Publish to all regions that the account has enabled.")
+@regions_options
 @click.option("--dry-run", is_flag=True, help="Read, and print what would be done; change nothing.")
-@click.option("--profile", default="", metavar="NAME", help="A profile of the AWS configuration.")
-@click.option("--endpoint-url", default="", metavar="URL", help="Instead of AWS's own endpoints.")
+@aws_options
 @click.option("--share", "shares", multiple=True, metavar="WHOM", help=SHARE)
 @click.option("--yes-public", is_flag=True, help="Everybody may use what is published with --share public.")
 @click.option("--prune-shares", is_flag=True, help="Take back what others have granted on these versions.")
@@ -35,8 +41,6 @@ SHARE = "private, public, accounts' numbers, an organization's id, instead of wh
               help="How long to go on trying a region that cannot be reached.")  # fmt: skip
 @click.option("--allow-failed-regions", "lenient", is_flag=True,
               help="Exit with 0 when some regions fail and others do not.")  # fmt: skip
-@click.option("--rate", type=Number(min=0, min_open=True, max=14), default=RATE, show_default=True,
-              help="Calls per second and region; AWS allows an account 15.")  # fmt: skip
 @output_folder
 @file_option
 @output_options
@@ -47,10 +51,10 @@ def publish(
     rate: float,
 ) -> None:  # fmt: skip
     """Publish what is built, exactly once, to every region, with its true tags."""
+    from layerkit.aws.account import Account
     from layerkit.cache import Cache, default_folder
     from layerkit.errors import PublishedPartly
     from layerkit.publish import pipeline, report
-    from layerkit.publish.aws import Account
     from layerkit.publish.request import PublishRequest
     from layerkit.publish.shares import from_words
 
@@ -101,4 +105,5 @@ def arns(
             published.read(output), layers=layers, regions=names, runtimes=runtimes,
             architectures=architectures, account=account, order=order,
         )  # fmt: skip
-        console.arns(FORMS["json" if as_json else form](found))
+        text = FORMS["json" if as_json else form](found)
+        console.asked(text, json.loads(text) if as_json else None)

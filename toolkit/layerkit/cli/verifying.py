@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -65,4 +66,4 @@ def explain(names: tuple[str, ...], as_json: bool, quiet: bool) -> None:
 
     with session(quiet=quiet, as_json=as_json) as console:
         found = chosen(names)
-        console.explained(found, as_markdown(found))
+        console.asked(as_markdown(found), [asdict(rule) for rule in found])

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import partial
 
+from layerkit.aws.failures import CallFailed, CredentialsRefused, TagsUnsupported
+from layerkit.aws.nouns import Candidate, LayerVersion, Stored
+from layerkit.aws.registry import Bucket
+from layerkit.aws.stop import Stopped
 from layerkit.errors import LayerkitError
-from layerkit.publish.failures import CallFailed, CredentialsRefused, TagsUnsupported
 from layerkit.publish.journal import Journal
-from layerkit.publish.nouns import Candidate, LayerVersion, Stored
 from layerkit.publish.once import SETTLE, Made, Once
 from layerkit.publish.plan import Planner, is_large, parameters
-from layerkit.publish.registry import Bucket
 from layerkit.publish.results import Action, Decision, Outcome, Status
-from layerkit.publish.stop import Stopped
 
 AGAIN = "run it again, which does the rest"  # where nothing better is known
 STATUSES = {Action.REUSE: Status.REUSED, Action.SHARE: Status.SHARED}

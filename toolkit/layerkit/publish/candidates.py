@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from layerkit.publish.nouns import Candidate
+from layerkit.aws.nouns import Candidate
 from layerkit.verify.report import VerifiedArchive
 
 

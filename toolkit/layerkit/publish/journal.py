@@ -21,9 +21,10 @@ from threading import Lock
 from typing import Any
 from urllib.parse import urlsplit
 
+from layerkit.aws.nouns import Candidate
 from layerkit.errors import MachineError
 from layerkit.files import disk_errors
-from layerkit.publish.nouns import Candidate, Known
+from layerkit.publish.results import Known
 
 LARGE = 1_000_000  # bytes from which a journal is compacted when it is opened
 AGAIN = 0.1  # seconds after which it is asked again whether the lock is free

@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
+from layerkit.aws.calls import rejected
+from layerkit.aws.failures import CallFailed, CredentialsRefused, Rejected, Throttled, Unanswered, Unreachable
+from layerkit.aws.nouns import Candidate, LayerVersion, Stored
 from layerkit.publish import shares
-from layerkit.publish.calls import rejected
-from layerkit.publish.failures import CallFailed, CredentialsRefused, Rejected, Throttled, Unanswered, Unreachable
 from layerkit.publish.journal import Journal
-from layerkit.publish.nouns import Candidate, LayerVersion, Stored
 from layerkit.publish.plan import LOOK, Planner, beside, other_texts
 from layerkit.publish.results import Decision, Status
 

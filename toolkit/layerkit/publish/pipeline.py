@@ -12,46 +12,40 @@ from functools import partial
 from typing import Protocol
 
 from layerkit import config
+from layerkit.aws import regions
+from layerkit.aws.failures import CallFailed, CredentialsRefused
+from layerkit.aws.nouns import Candidate
+from layerkit.aws.pace import Limiter, Patience
+from layerkit.aws.registry import Region, Turns
+from layerkit.aws.stop import Stop, StoppableTurns, Stopped
 from layerkit.cache import Cache
-from layerkit.errors import AwsError, LayerkitError, VerifyFailed
+from layerkit.errors import LayerkitError, VerifyFailed
 from layerkit.model import BucketPlace, Publishing
 from layerkit.publish import published as records
-from layerkit.publish import regional, regions
+from layerkit.publish import regional
 from layerkit.publish.apply import AGAIN
 from layerkit.publish.candidates import candidates
-from layerkit.publish.failures import CallFailed, CredentialsRefused
 from layerkit.publish.journal import Journal
-from layerkit.publish.nouns import Candidate, Known
-from layerkit.publish.pace import Limiter, Patience
 from layerkit.publish.plan import Planner, Terms
-from layerkit.publish.registry import Region, Turns
 from layerkit.publish.request import PublishRequest, check_bucket, over
-from layerkit.publish.results import Outcome, RegionResult, Result
-from layerkit.publish.stop import Stop, StoppableTurns, Stopped
+from layerkit.publish.results import Known, Outcome, RegionResult, Result
 from layerkit.verify import pipeline as verifying
 from layerkit.verify.chosen import Place, VerifyRequest
 from layerkit.verify.report import VerifiedArchive
 
 
-class Account(Protocol):
-    """An account of AWS: `aws` has the real one."""
+class Account(regions.Account, Protocol):
+    """An account of AWS: `aws.account` has the real one."""
 
     number: str
-    partition: str
-    configured_region: str
     endpoint: str  # empty: AWS's own
 
-    def known_regions(self) -> dict[str, list[str]]: ...
-    def enabled_regions(self) -> list[str]: ...
-    def left_out(self) -> list[str]: ...
     def region(self, name: str, limiter: Turns, *, bucket: BucketPlace | None) -> Region: ...
 
 
-class Says(Protocol):
+class Says(regions.Says, Protocol):
     """Where it is told what goes on."""
 
-    def note(self, message: str) -> None: ...
-    def warn(self, message: str) -> None: ...
     def region_done(self, result: RegionResult) -> None: ...
 
 
@@ -69,12 +63,13 @@ def publish(
     layers = config.load(request.file)
     declared = over(layers.publishing, request)
     told = tuple(records.read(request.output))
-    first = next(iter(request.regions or declared.regions), "").partition(",")[0].strip()
+    first = regions.first(request.regions, declared.regions)
     with ThreadPoolExecutor(max_workers=1) as beside:
         connecting = beside.submit(connect, first)  # it waits for AWS while this machine verifies
         found = candidates(_verified(request, cache, says), says.warn)
         account = connecting.result()
-    names = _regions(request, declared, account, says)
+    names = regions.of(account, request.regions, declared.regions, says, every=request.all_regions)
+    check_bucket(declared.bucket, names)
     run = _Run(request=request, publishing=declared, account=account, cache=cache, candidates=found, says=says,
                told=told, stop=stop or Stop())  # fmt: skip
     results = run.everywhere(names)
@@ -107,23 +102,6 @@ def _verified(request: PublishRequest, cache: Cache, says: Says) -> list[Verifie
             cure="start a container engine (layerkit doctor), or publish with --no-verify-imports",
         )
     return archives
-
-
-def _regions(request: PublishRequest, declared: Publishing, account: Account, says: Says) -> tuple[str, ...]:
-    if request.all_regions:
-        names = tuple(account.enabled_regions())
-        check_bucket(declared.bucket, names)
-        if left := account.left_out():
-            says.note(f"enabled, but without Lambda as far as this boto3 knows: {', '.join(left)}")
-        if not names:
-            raise AwsError("the account has no region where this boto3 knows Lambda", cure="name it: --region")
-        return names
-    known, near = account.known_regions(), account.configured_region
-    chosen = regions.choose(request.regions, declared.regions, near, known, partition=account.partition)
-    for warning in chosen.warnings:
-        says.warn(warning)
-    check_bucket(declared.bucket, chosen.names)
-    return chosen.names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,14 +8,14 @@ from datetime import datetime
 from functools import partial
 
 from layerkit import targets
+from layerkit.aws.failures import CredentialsRefused, Rejected
+from layerkit.aws.nouns import Candidate, LayerVersion, Policy, Room
+from layerkit.aws.pace import Patience
+from layerkit.aws.registry import Region
+from layerkit.aws.stop import Stop
 from layerkit.model import Share
 from layerkit.publish import shares
-from layerkit.publish.failures import CredentialsRefused, Rejected
-from layerkit.publish.nouns import Candidate, Known, LayerVersion, Policy, Room
-from layerkit.publish.pace import Patience
-from layerkit.publish.registry import Region
-from layerkit.publish.results import Action, Decision
-from layerkit.publish.stop import Stop
+from layerkit.publish.results import Action, Decision, Known
 
 FEW = 5  # versions that are read otherwise: the newest, and what was made beside it
 TOGETHER = 900.0  # seconds between versions that calls of one run can have made: an answer is waited for 90

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from layerkit.aws.failures import CallFailed, CredentialsRefused, NotEnabled, Unreachable
+from layerkit.aws.nouns import Candidate
 from layerkit.publish.apply import Applier, failed
-from layerkit.publish.failures import CallFailed, CredentialsRefused, NotEnabled, Unreachable
 from layerkit.publish.journal import Journal
-from layerkit.publish.nouns import Candidate
 from layerkit.publish.plan import Planner
 from layerkit.publish.results import Decision, Outcome, RegionResult
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from layerkit.aws.nouns import Candidate, LayerVersion, Statement
 from layerkit.errors import LayerkitError, PublishedPartly, PublishFailed
-from layerkit.publish.nouns import Candidate, LayerVersion, Statement
 from layerkit.publish.results import Action, Decision, Outcome, RegionResult, Result, Status
 from layerkit.publish.shares import words
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from layerkit.aws.pace import DEFAULT_RATE
 from layerkit.errors import ConfigError
 from layerkit.model import BucketPlace, Publishing, Share
-from layerkit.publish.pace import DEFAULT_RATE
 from layerkit.publishing import bucket_mistake, parameters_mistake
 
 

@@ -6,10 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from layerkit.aws.nouns import Candidate, LayerVersion
 from layerkit.errors import LayerkitError
 from layerkit.model import Share
-from layerkit.publish.nouns import Candidate, LayerVersion
 from layerkit.publish.shares import Change
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """Versions that were published before as far as this machine remembers; AWS is asked whether it is so."""
+
+    versions: tuple[int, ...] = ()
+    pending_after: int | None = None  # a publish call without an outcome was made when this was the newest version
+    untagged: bool = False  # the region was seen to refuse architecture tags
 
 
 class Action(StrEnum):

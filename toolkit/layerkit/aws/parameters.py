@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from layerkit.publish.calls import told
+from layerkit.aws.calls import told
 
 AT_ONCE = 10  # names in one GetParameters (botocore's model of ssm)
 

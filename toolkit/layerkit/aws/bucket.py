@@ -6,11 +6,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from layerkit.aws.body import blocks, opened
+from layerkit.aws.calls import rejected, told
+from layerkit.aws.failures import CallFailed, Denied, Rejected
+from layerkit.aws.nouns import Candidate, Stored
 from layerkit.model import BucketPlace
-from layerkit.publish.body import blocks, opened
-from layerkit.publish.calls import rejected, told
-from layerkit.publish.failures import CallFailed, Denied, Rejected
-from layerkit.publish.nouns import Candidate, Stored
 
 PART = 16 * 1024 * 1024  # bytes; also from where on an upload is one of parts
 THREADS = 4  # of one upload; regions are uploaded to side by side

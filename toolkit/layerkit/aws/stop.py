@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from layerkit.publish.pace import Limiter
+from layerkit.aws.pace import Limiter
 
 
 class Stopped(Exception):

@@ -8,8 +8,7 @@ from contextlib import contextmanager
 from http.client import HTTPException
 from typing import Any
 
-from layerkit.errors import LayerkitError
-from layerkit.publish.failures import (
+from layerkit.aws.failures import (
     CallFailed,
     CredentialsRefused,
     Denied,
@@ -20,6 +19,7 @@ from layerkit.publish.failures import (
     Unanswered,
     Unreachable,
 )
+from layerkit.errors import LayerkitError
 
 # Source of the codes: FACTS of real answers; botocore's own list of throttles (data/_retry.json); the "Common errors"
 # of the API references of Lambda, S3, STS, EC2 and Systems Manager.

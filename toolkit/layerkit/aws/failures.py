@@ -48,3 +48,11 @@ class Denied(Rejected):
 
 class TagsUnsupported(Rejected):
     """The region takes no architecture tags."""
+
+
+class Stale(Rejected):
+    """What should be changed is not what was read any more (PreconditionFailedException): read it again."""
+
+
+class Busy(Rejected):
+    """An update of the function is under way (ResourceConflictException): wait, and read it again."""

@@ -6,15 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from layerkit.publish.body import sending, stream
-from layerkit.publish.calls import UPGRADE, rejected, told
-from layerkit.publish.failures import Rejected, Throttled, Unanswered
-from layerkit.publish.nouns import Candidate, LayerVersion, Policy, Room, Statement, Stored
-from layerkit.publish.registry import Turns
-from layerkit.publish.shares import parse
+from layerkit.aws.body import sending, stream
+from layerkit.aws.calls import UPGRADE, rejected, told
+from layerkit.aws.failures import Rejected, Throttled, Unanswered
+from layerkit.aws.nouns import Candidate, LayerVersion, Policy, Room, Statement, Stored
+from layerkit.aws.policies import ACTION, parse
+from layerkit.aws.registry import Turns
 
 ABSENT = "ResourceNotFoundException"
-ACTION = "lambda:GetLayerVersion"  # the only one that a layer version's policy may hold
 MODE = "S3ObjectStorageMode"  # since botocore 1.44
 
 

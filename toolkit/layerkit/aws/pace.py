@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import TypeVar
 
-from layerkit.publish.failures import Throttled, Unanswered, Unreachable
+from layerkit.aws.failures import Throttled, Unanswered, Unreachable
 
 T = TypeVar("T")
 

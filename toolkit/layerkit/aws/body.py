@@ -17,8 +17,8 @@ from contextvars import ContextVar
 from hashlib import sha256
 from typing import Any, BinaryIO
 
+from layerkit.aws.nouns import Candidate
 from layerkit.errors import ContentError, MachineError
-from layerkit.publish.nouns import Candidate
 
 BLOCK = 3 * 16 * 1024  # bytes that are read at once; a multiple of 3: base64 is padded at the very end alone
 EVENT = "before-call.lambda.PublishLayerVersion"

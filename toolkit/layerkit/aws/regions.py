@@ -1,4 +1,4 @@
-"""Which regions are published to: those of the command line, else of layers.yaml, else of the AWS configuration."""
+"""Which regions a command is for: those of the command line, else of layers.yaml, else of the AWS configuration."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import Protocol
 
 from layerkit.errors import AwsError, ConfigError
 from layerkit.publishing import REGION
@@ -21,6 +22,49 @@ class Chosen:
 
     names: tuple[str, ...]
     warnings: tuple[str, ...] = ()  # sentences for the user
+
+
+class Account(Protocol):
+    """What an account tells of its regions: `account` has the real one."""
+
+    partition: str
+    configured_region: str
+
+    def known_regions(self) -> dict[str, list[str]]: ...
+    def enabled_regions(self) -> list[str]: ...
+    def left_out(self) -> list[str]: ...
+
+
+class Says(Protocol):
+    """Where it is told what goes on."""
+
+    def note(self, message: str) -> None: ...
+    def warn(self, message: str) -> None: ...
+
+
+def of(
+    account: Account, given: Sequence[str], declared: Sequence[str], says: Says, *, every: bool
+) -> tuple[str, ...]:
+    """The regions of a run: with `every` (--all-regions) those that the account has enabled, else as `choose`.
+
+    Raises what `choose` does, and AwsError where AWS does not tell the enabled ones, or there is none.
+    """
+    if every:
+        names = tuple(account.enabled_regions())
+        if left := account.left_out():
+            says.note(f"enabled, but without Lambda as far as this boto3 knows: {', '.join(left)}")
+        if not names:
+            raise AwsError("the account has no region where this boto3 knows Lambda", cure="name it: --region")
+        return names
+    chosen = choose(given, declared, account.configured_region, account.known_regions(), partition=account.partition)
+    for warning in chosen.warnings:
+        says.warn(warning)
+    return chosen.names
+
+
+def first(given: Sequence[str], declared: Sequence[str]) -> str:
+    """A region that the run will be for, before AWS is asked anything; "" where none is named."""
+    return next(iter(given or declared), "").partition(",")[0].strip()
 
 
 def choose(
@@ -44,7 +88,7 @@ def choose(
         where, words = (FILE, list(declared)) if declared else (CONFIGURED, [configured] if configured else [])
     if not words:
         cure = f"give {FLAG} us-east-1, write it into layers.yaml (publish: {{regions: [us-east-1]}}), or: "
-        raise AwsError("there is no region to publish to", cure=cure + "aws configure set region us-east-1")
+        raise AwsError("there is no region", cure=cure + "aws configure set region us-east-1")
     names = tuple(dict.fromkeys(words))
     every = [name for regions in known.values() for name in regions]
     wrong = [

@@ -10,20 +10,20 @@ from threading import Lock
 from typing import Any
 
 from layerkit import __version__
-from layerkit.errors import AwsError
-from layerkit.model import BucketPlace
-from layerkit.publish.bucket import AwsBucket
-from layerkit.publish.calls import plain, told
-from layerkit.publish.failures import (
+from layerkit.aws.bucket import AwsBucket
+from layerkit.aws.calls import plain, told
+from layerkit.aws.failures import (
     CallFailed,
     CredentialsRefused,
     Throttled,
     Unanswered,
     Unreachable,
 )
-from layerkit.publish.layers import AwsLayers
-from layerkit.publish.parameters import AwsParameters
-from layerkit.publish.registry import LayerRegistry, Turns
+from layerkit.aws.layers import AwsLayers
+from layerkit.aws.parameters import AwsParameters
+from layerkit.aws.registry import LayerRegistry, Turns
+from layerkit.errors import AwsError
+from layerkit.model import BucketPlace
 
 # Those of the partition `aws` that every account has; all others are opt-in, and may not know the account.
 # Source: AWS Account Management Reference Guide, "Enable or disable AWS Regions in your account".

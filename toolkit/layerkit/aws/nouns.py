@@ -1,4 +1,4 @@
-"""The nouns of publishing: what shall be published, what AWS has, and who may use it."""
+"""The nouns that layerkit and AWS have in common: layer versions and who may use them, functions and their layers."""
 
 from __future__ import annotations
 
@@ -82,9 +82,31 @@ class Room:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
-    """Versions that were published before as far as this machine remembers; AWS is asked whether it is so."""
+class FunctionVersion:
+    """A function ($LATEST) or one of its published versions, as far as layers matter."""
 
-    versions: tuple[int, ...] = ()
-    pending_after: int | None = None  # a publish call without an outcome was made when this was the newest version
-    untagged: bool = False  # the region was seen to refuse architecture tags
+    name: str
+    version: str  # "$LATEST", or a number
+    arn: str  # with the version's number; of $LATEST without one
+    layers: tuple[str, ...] = ()  # ARNs of layer versions, in the order in which they are unpacked
+    runtime: str = ""  # empty for an image
+    architecture: str = "x86_64"
+    image: bool = False  # a container image, which takes no layers
+    python_path: str | None = None  # PYTHONPATH of the function's environment; None: it is not set
+    code_size: int = 0  # bytes of the function's own zip
+    layer_sizes: tuple[int, ...] = ()  # bytes of each layer's zip, in the order of `layers`
+    state: str = "Active"  # or Pending, Inactive, Failed
+    update: str = "Successful"  # the last update's status; or InProgress, Failed
+    why: str = ""  # AWS's words for a state or an update that is not well
+    revision: str = ""  # changes with each update, also when an update comes to its end; empty in lists
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alias:
+    """A name for a version of a function, which its callers use."""
+
+    name: str
+    function: str
+    version: str
+    weights: tuple[tuple[str, float], ...] = ()  # other versions that get a share of the calls, and which
+    revision: str = ""
