@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from layerkit import strict
 from layerkit.config import KEY
 from layerkit.config import NAME as LAYER_NAME
-from layerkit.errors import ContentError, MachineError
 from layerkit.files import turn, write_atomically
 from layerkit.model import Share
 from layerkit.publishing import ACCOUNT, ORGANIZATION, REGION
@@ -66,39 +65,17 @@ class Entry:
         return [(runtime, machine) for runtime in self.runtimes or ("",) for machine in self.architectures or ("",)]
 
 
-class _Wrong(ValueError):
-    """A value in the file that cannot be; its words begin with its path."""
-
-
-class _Newer(Exception):
-    """The file's schema_version is one that is not known yet."""
-
-
 def read(folder: Path) -> list[Entry]:
     """What `folder`'s published.json says, in its fixed order; nothing where there is none.
 
     Raises ContentError for a file that is damaged or of a newer layerkit: what others deploy from is never
     taken for an empty file.
     """
-    path = folder / NAME
-    try:
-        return _parse(path.read_bytes())
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        why = error.strerror or str(error)
-        raise MachineError("cannot be read", where=str(path), why=why, cure="check its owner and mode") from None
-    except _Newer as error:
-        why = f"its schema_version is {error}, this layerkit knows {SCHEMA_VERSION}"
-        raise ContentError("is of a newer layerkit", where=str(path), why=why, cure="update layerkit") from None
-    except (ValueError, RecursionError) as error:
-        raise ContentError(
-            "is damaged, and is left as it is",
-            where=str(path),
-            why=str(error) if isinstance(error, ValueError) else "it is nested too deep",
-            cure="restore it, for instance from version control; or delete it and run layerkit publish again: "
-            "what is published is found in AWS, and nothing is published twice",
-        ) from None
+    cure = (
+        "restore it, for instance from version control; or delete it and run layerkit publish again: "
+        "what is published is found in AWS, and nothing is published twice"
+    )
+    return strict.read(folder / NAME, _parse, [], cure=cure)
 
 
 def render(entries: Collection[Entry]) -> bytes:
@@ -170,92 +147,56 @@ def _written(entry: Entry) -> dict[str, Any]:
 
 
 def _parse(content: bytes) -> list[Entry]:
-    data = json.loads(content)
-    version = data.get("schema_version") if isinstance(data, dict) else None
-    if isinstance(version, int) and version > SCHEMA_VERSION:
-        raise _Newer(version)
-    fields = _fields(data, "the file", ("schema_version", "layers"))
-    if _number(version, "schema_version", least=1) != SCHEMA_VERSION:
-        raise _Wrong(f"schema_version: is not {SCHEMA_VERSION}")
-    entries = [_entry(item, f"layers[{at}]") for at, item in enumerate(_list(fields["layers"], "layers"))]
+    fields = strict.document(content, SCHEMA_VERSION, ["layers"])
+    entries = [_entry(item, f"layers[{at}]") for at, item in enumerate(strict.items(fields["layers"], "layers"))]
     seen: dict[tuple[Any, ...], int] = {}
     for at, entry in enumerate(entries):
         if seen.setdefault(entry.key, at) != at:
-            raise _Wrong(f"layers[{at}]: is the same layer, targets, account and region as layers[{seen[entry.key]}]")
+            raise strict.Wrong(
+                f"layers[{at}]: is the same layer, targets, account and region as layers[{seen[entry.key]}]"
+            )
     return sorted(entries, key=lambda entry: entry.key)
 
 
 def _entry(value: object, path: str) -> Entry:
-    found = _fields(value, path, FIELDS)
-    share = _fields(found["share"], f"{path}.share", SHARE)
+    found = strict.fields(value, path, FIELDS)
+    share = strict.fields(found["share"], f"{path}.share", SHARE)
     organization = share["organization"]
 
     def text(name: str, pattern: str = "") -> str:
-        return _text(found[name], f"{path}.{name}", pattern)
+        return strict.text(found[name], f"{path}.{name}", pattern)
 
     def texts(of: dict[str, Any], name: str, pattern: str = "", below: str = "") -> tuple[str, ...]:
         where = f"{path}{below}.{name}"
-        return tuple(_text(item, f"{where}[{at}]", pattern) for at, item in enumerate(_list(of[name], where)))
+        return tuple(
+            strict.text(item, f"{where}[{at}]", pattern) for at, item in enumerate(strict.items(of[name], where))
+        )
 
     entry = Entry(
         layer=text("layer", KEY),
         name=text("name", LAYER_NAME),
         account=text("account", ACCOUNT),
         region=text("region", REGION),
-        version=_number(found["version"], f"{path}.version", least=1),
+        version=strict.number(found["version"], f"{path}.version", least=1),
         arn=text("arn", ARN),
         runtimes=texts(found, "runtimes", WORD),
         architectures=texts(found, "architectures", WORD),
-        tagged=_flag(found["tagged"], f"{path}.tagged"),
+        tagged=strict.flag(found["tagged"], f"{path}.tagged"),
         code_sha256=text("code_sha256", HASH),
-        size=_number(found["size"], f"{path}.size", least=0),
+        size=strict.number(found["size"], f"{path}.size", least=0),
         description=text("description"),
         license=text("license"),
         created=text("created"),
         share=Share(
-            public=_flag(share["public"], f"{path}.share.public"),
+            public=strict.flag(share["public"], f"{path}.share.public"),
             accounts=texts(share, "accounts", ACCOUNT, ".share"),
             organization=""
             if organization is None
-            else _text(organization, f"{path}.share.organization", ORGANIZATION),
+            else strict.text(organization, f"{path}.share.organization", ORGANIZATION),
         ),
         parameters=texts(found, "parameters"),
     )
     told = f":lambda:{entry.region}:{entry.account}:layer:{entry.name}:{entry.version}"
     if not entry.arn.endswith(told):
-        raise _Wrong(f"{path}.arn: {entry.arn!r} is not of the region, account, name and version beside it")
+        raise strict.Wrong(f"{path}.arn: {entry.arn!r} is not of the region, account, name and version beside it")
     return entry
-
-
-def _fields(value: object, path: str, names: tuple[str, ...]) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise _Wrong(f"{path}: is no object")
-    if strange := sorted(set(value) ^ set(names)):
-        raise _Wrong(f"{path}: {strange[0]!r} {'is missing' if strange[0] in names else 'is not known'}")
-    return value
-
-
-def _list(value: object, path: str) -> list[Any]:
-    if not isinstance(value, list):
-        raise _Wrong(f"{path}: is no list")
-    return value
-
-
-def _text(value: object, path: str, pattern: str = "") -> str:
-    if not isinstance(value, str):
-        raise _Wrong(f"{path}: is no text")
-    if pattern and not re.fullmatch(pattern, value):
-        raise _Wrong(f"{path}: {value!r} is not of the form {pattern}")
-    return value
-
-
-def _number(value: object, path: str, least: int) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise _Wrong(f"{path}: is no whole number from {least} up")
-    return value
-
-
-def _flag(value: object, path: str) -> bool:
-    if not isinstance(value, bool):
-        raise _Wrong(f"{path}: is neither true nor false")
-    return value
