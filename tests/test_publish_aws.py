@@ -119,7 +119,7 @@ def statement(**given: str) -> Statement:
     ("call", "method", "parameters", "answer", "expected"),
     [
         (lambda a: a.newest("flask"), "list_layer_versions", LISTED, {"LayerVersions": [WHOLE]}, [READ]),
-        (lambda a: a.newest("flask"), "list_layer_versions", LISTED, {}, []),
+        (lambda a: a.newest("flask"), "list_layer_versions", LISTED, {"LayerVersions": []}, []),
         (
             lambda a: a.newest("flask", runtime="python3.12", architecture="arm64", count=50), "list_layer_versions",
             LISTED | {"MaxItems": 50, "CompatibleRuntime": "python3.12", "CompatibleArchitecture": "arm64"},

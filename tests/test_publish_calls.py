@@ -34,6 +34,9 @@ def refusal(
 NAME_OF = (
     "User: arn:aws:sts::123456789012:assumed-role/ci/me is not authorized to perform: lambda:PublishLayerVersion on"
 )
+BUSY = "The operation cannot be performed at this time."
+FUNCTION = "arn:aws:lambda:eu-west-1:123456789012:function:web"
+LAYER = "arn:aws:lambda:eu-west-1:123456789012:layer:flask"
 MEANINGS = [
     # each code, its words, its status, what it is, and a word of the cure
     ("TooManyRequestsException", "Rate exceeded", 429, "Throttled", "run it again"),
@@ -88,6 +91,41 @@ MEANINGS = [
      "Rejected", "runtimes"),
     ("PermanentRedirect", "", 301, "Rejected", "with {region} in the bucket's name"),
     ("NoSuchBucket", "The specified bucket does not exist", 404, "Rejected", "make the bucket, in eu-west-1"),
+    ("PreconditionFailedException", "The Revision Id provided does not match the latest Revision Id. Call the "
+     "GetFunction/GetAlias API to retrieve the latest Revision Id", 412, "Stale", "run the same command again"),
+    ("PreconditionFailed", "At least one of the pre-conditions you specified did not hold", 412, "Rejected", ""),
+    ("ResourceConflictException", f"{BUSY} An update is in progress for resource: {FUNCTION}", 409, "Busy",
+     "function-updated-v2"),
+    ("ResourceConflictException", f"{BUSY} The function is currently in the following state: Pending", 409, "Busy",
+     "function-active-v2"),
+    ("ResourceConflictException", f"{BUSY} The resource {FUNCTION} is currently in the following state: 'Pending'. "
+     "StateReasonCode: 'Creating'", 409, "Busy", "function-active-v2"),
+    ("ResourceConflictException", "The function could not be updated due to a concurrent update operation.", 409,
+     "Busy", "function-updated-v2"),
+    ("ResourceConflictException", f"{BUSY} The function is currently in the following state: Failed", 409,
+     "Rejected", ""),
+    ("ResourceConflictException", "The statement id (s1) provided already exists. Please provide a new statement "
+     "id, or remove the existing statement.", 409, "Rejected", ""),
+    ("ResourceConflictException", "Function already exist: web", 409, "Rejected", ""),
+    ("InvalidParameterValueException", "An update is in progress", 400, "Rejected", ""),
+    ("ResourceNotFoundException", f"Function not found: {FUNCTION}", 404, "Rejected",
+     "aws lambda list-functions --region eu-west-1"),
+    ("InvalidParameterValueException", f"Layer version {LAYER}:3 does not exist.", 400, "Rejected",
+     f"name another version of {LAYER}, even where"),
+    ("ResourceNotFoundException", f"Layer version {LAYER}:3 does not exist.", 404, "Rejected", ""),
+    ("InvalidParameterValueException", "Cannot reference more than 5 layers.", 400, "Rejected", "5 is the most"),
+    ("InvalidParameterValueException", "Layers consume more than the available size of 262144000 bytes", 400,
+     "Rejected", "250 MiB is the most, all unzipped"),
+    ("InvalidParameterValueException", "Function code combined with layers exceeds the maximum allowed size of "
+     "262144000 bytes. The actual size is 269312453 bytes.", 400, "Rejected", "250 MiB is the most, all unzipped"),
+    ("InvalidParameterValueException", "Two different versions of the same layer are not allowed to be referenced "
+     f"in the same function. {LAYER}:1 and {LAYER}:2 are versions of the same layer.", 400, "Rejected",
+     "one version of each layer"),
+    ("InvalidParameterValueException", "Layers are not in the same region as the function. Layers are expected to be "
+     "in region eu-west-1.", 400, "Rejected", "name the layers' versions in eu-west-1"),
+    ("InvalidParameterValueException", "The runtime parameter of python3.7 is no longer supported for creating or "
+     "updating AWS Lambda functions. We recommend you use a supported runtime while creating or updating functions.",
+     400, "Rejected", "a runtime that AWS supports"),
     ("SomethingNew", "words", 400, "Rejected", ""),
 ]  # fmt: skip
 
@@ -140,6 +178,10 @@ def test_how_long_a_throttle_asks_to_wait(headers: dict[str, str], more: dict[st
         ("DeleteObject", "s3:DeleteObject and s3:DeleteObjectVersion"),
         ("PutParameter", "ssm:PutParameter"),
         ("DescribeRegions", "ec2:DescribeRegions"),
+        ("GetParametersByPath", "ssm:GetParametersByPath"),
+        ("DeleteParameter", "ssm:DeleteParameter"),
+        ("ListFunctions", "lambda:ListFunctions"),
+        ("UpdateFunctionConfiguration", "lambda:UpdateFunctionConfiguration"),
     ],
 )
 def test_the_permission_that_is_missing(operation: str, action: str) -> None:
@@ -147,6 +189,36 @@ def test_the_permission_that_is_missing(operation: str, action: str) -> None:
     assert isinstance(found, failures.Denied)
     assert found.cure.startswith(f"allow {action} to these credentials")
     assert ("same account" in found.cure) == action.startswith("s3:")
+
+
+USER = "User: arn:aws:iam::123456789012:user/me is not authorized to perform: lambda:GetLayerVersion on resource:"
+FOREIGN = "arn:aws:lambda:eu-west-1:210987654321:layer:tracing:3"
+UNSHARED = f"account 210987654321 has to share {FOREIGN} with"
+PUBLISH = "account 123456789012 (layerkit publish --share 123456789012), if it is there at all"
+OWN = "allow lambda:GetLayerVersion to these credentials"
+BECAUSE = "policy allows the lambda:GetLayerVersion action"
+
+
+@pytest.mark.parametrize(
+    ("words", "cure"),
+    [
+        (f"{USER} {FOREIGN} because no resource-based {BECAUSE}", f"{UNSHARED} {PUBLISH}"),
+        (f"{USER} {FOREIGN}", f"{UNSHARED} {PUBLISH}"),
+        (
+            f"User is not authorized to perform: lambda:GetLayerVersion on resource: {FOREIGN} because no "
+            f"resource-based {BECAUSE}",
+            f"{UNSHARED} this account, if it is there at all",
+        ),
+        (f"{USER} {FOREIGN} because no identity-based {BECAUSE}", OWN),
+        (f"{USER} {LAYER}:3 because no identity-based {BECAUSE}", OWN),
+        (f"{USER} {LAYER}:3", OWN),
+    ],
+)
+def test_a_layer_that_a_function_may_not_have(words: str, cure: str) -> None:
+    error = refusal("AccessDeniedException", words, 403, "UpdateFunctionConfiguration")
+    found = failure(error, "UpdateFunctionConfiguration", REGION)
+    assert isinstance(found, failures.Denied)
+    assert found.cure == cure
 
 
 def test_credentials_that_botocore_could_not_get_in_the_middle_of_a_call() -> None:
@@ -263,5 +335,5 @@ def test_words_are_one_line_and_the_same_when_cut_again(words: str) -> None:
 
 def test_every_kind_of_failure_can_become_of_a_call() -> None:
     kinds = {kind for kind in vars(failures).values() if isinstance(kind, type) and issubclass(kind, Exception)}
-    made = {*calls.KINDS, *calls.BOTOCORES, failures.Rejected, failures.TagsUnsupported}
+    made = {*calls.KINDS, *calls.WORDED, *calls.BOTOCORES, failures.Rejected}
     assert made == kinds - {failures.CallFailed}

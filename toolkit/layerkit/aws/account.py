@@ -19,9 +19,10 @@ from layerkit.aws.failures import (
     Unanswered,
     Unreachable,
 )
+from layerkit.aws.functions import AwsFunctions
 from layerkit.aws.layers import AwsLayers
 from layerkit.aws.parameters import AwsParameters
-from layerkit.aws.registry import LayerRegistry, Turns
+from layerkit.aws.registry import Turns
 from layerkit.errors import AwsError
 from layerkit.model import BucketPlace
 
@@ -169,7 +170,7 @@ class Account:
             max_pool_connections=8,
             tcp_keepalive=True,
         )
-        return AwsRegion(name, self.number, AwsLayers(name, limiter, client("lambda", limits)), bucket, client)
+        return AwsRegion(name, self.number, limiter, client("lambda", limits), bucket, client)
 
     def _one(self, service: str) -> Any:
         """A client for what is asked once, and is not of one region."""
@@ -196,18 +197,21 @@ class Account:
 
 
 class AwsRegion:
-    """See registry.Region."""
+    """See registry.Region and Estate.  Layers and functions have one limiter, since they share AWS's limit."""
 
     def __init__(
         self,
         name: str,
         account: str,
-        layers: LayerRegistry,
+        limiter: Turns,
+        lambda_: Any,
         place: BucketPlace | None,
         client: Callable[[str, Any], Any],
     ) -> None:
+        """`lambda_` is botocore's client of Lambda; `client` makes that of another service, with a Config."""
         self.name = name
-        self.layers: LayerRegistry = layers
+        self.layers = AwsLayers(name, limiter, lambda_)
+        self.functions = AwsFunctions(name, limiter, lambda_)
         self._account, self._place, self._client = account, place, client
 
     @cached_property

@@ -1,4 +1,4 @@
-"""What can become of a call, from what botocore raises: by table, with cures, and without anything secret."""
+"""What can become of a call, from what botocore raises: by table, and without anything secret."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from contextlib import contextmanager
 from http.client import HTTPException
 from typing import Any
 
+from layerkit.aws.cures import cure_for, missing
 from layerkit.aws.failures import (
+    Busy,
     CallFailed,
     CredentialsRefused,
     Denied,
     NotEnabled,
     Rejected,
+    Stale,
     TagsUnsupported,
     Throttled,
     Unanswered,
@@ -39,7 +42,17 @@ KINDS: dict[type[CallFailed], tuple[str, ...]] = {
         "MissingAuthenticationToken", "MissingAuthenticationTokenException",
     ),
     Denied: ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "Forbidden", "403"),
+    Stale: ("PreconditionFailedException",),
 }  # fmt: skip
+# Of the code and the words, both of which must be found.  A statement or function that exists is a ResourceConflict,
+# too.  Words for one that is being made or changed: aws-cli#6718, serverless-application-model#2356, remotion#1186
+WORDED: dict[type[CallFailed], tuple[str, str]] = {
+    TagsUnsupported: ("", r"CompatibleArchitectures are not supported in"),
+    Busy: (
+        r"^ResourceConflictException$",
+        r"\bis in progress\b|concurrent update|following state: '?Pending\b",
+    ),
+}
 BOTOCORES: dict[type[CallFailed], tuple[str, ...]] = {  # by name in botocore.exceptions; the first that fits
     Unreachable: ("ConnectTimeoutError", "EndpointConnectionError", "ProxyConnectionError"),
     Unanswered: ("HTTPClientError", "ConnectionError", "IncompleteReadError"),
@@ -51,76 +64,9 @@ BOTOCORES: dict[type[CallFailed], tuple[str, ...]] = {  # by name in botocore.ex
 }  # fmt: skip
 # botocore calls these by itself, for credentials, in the middle of another call
 FOR_CREDENTIALS = re.compile(r"AssumeRole\w*|GetRoleCredentials|CreateToken|CreateOAuth2Token|GetSessionToken")
-UNTAGGED = "CompatibleArchitectures are not supported in"
 UNVERIFIED = re.compile(
     r"certificate.verify.failed|doesn't match|Hostname mismatch|Errno 2\b|X509|CA certificate", re.IGNORECASE
 )
-
-ACTIONS = {  # that IAM names otherwise than the API names the operation
-    "HeadObject": "s3:GetObject",
-    "HeadBucket": "s3:ListBucket",
-    "CreateMultipartUpload": "s3:PutObject",
-    "UploadPart": "s3:PutObject",
-    "CompleteMultipartUpload": "s3:PutObject",
-    "ListMultipartUploads": "s3:ListBucketMultipartUploads",
-    "DeleteObject": "s3:DeleteObject and s3:DeleteObjectVersion",
-    "PutObject": "s3:PutObject",
-    "AbortMultipartUpload": "s3:AbortMultipartUpload",
-    "GetParameters": "ssm:GetParameters",
-    "PutParameter": "ssm:PutParameter",
-    "ListRegions": "account:ListRegions",
-    "DescribeRegions": "ec2:DescribeRegions",
-    "GetCallerIdentity": "sts:GetCallerIdentity",
-}
-UPGRADE = "upgrade boto3: python -m pip install --upgrade boto3"
-USE_BUCKET = "use a bucket: --bucket, or publish: bucket in layers.yaml"
-CLOCK = "set this machine's clock"
-IN_REGION = (
-    "use a bucket in {region}: Lambda takes zips from its own region alone; with {{region}} in the bucket's name, "
-    "each region has its own"
-)
-# of the failure's type, code and words, all of which must be found; {region} is filled in
-CURES: tuple[tuple[str, str, str, str], ...] = (
-    ("NotEnabled", "", "", "enable it, or leave it out: aws account enable-region --region-name {region}"),
-    (
-        "CredentialsRefused", "", "",
-        "get new credentials (aws sso login, aws login, or export them again), and run the same command again",
-    ),
-    ("Denied", "", "explicit deny", "a policy forbids it (explicit deny): ask who keeps this account's policies"),
-    ("TagsUnsupported", "", "", "publish there without architecture tags"),
-    ("Unreachable", "", "", "check the network and the proxy settings; AWS's troubles: https://health.aws.amazon.com"),
-    ("Throttled", "", "", "run it again when less else calls AWS; publish fewer layers at once"),
-    (
-        "Rejected", "SSLError", "",
-        "name a file with the certificates that are trusted, a proxy's own among them: export AWS_CA_BUNDLE=FILE",
-    ),
-    ("Rejected", "ParamValidationError", "Unknown parameter", UPGRADE),
-    ("Rejected", "UnknownServiceError|DataNotFoundError", "", UPGRADE),
-    # S3 says so also in a region that the account has not enabled
-    ("Rejected", "InvalidAccessKeyId", "", "check the credentials, and that the account has enabled {region}"),
-    ("Rejected", "CodeStorageExceeded", "", "delete unused versions, or ask for more of it (Service Quotas)"),
-    ("Rejected", "RequestEntityTooLarge", "", USE_BUCKET),
-    ("Rejected", "PolicyLengthExceeded", "", "share it with an organization, or with fewer accounts"),
-    (
-        "Rejected", "InvalidSignature", "Signature expired.*PublishLayerVersion",
-        f"if the upload took minutes, {USE_BUCKET}; else {CLOCK}",
-    ),
-    ("Rejected", "InvalidSignature", "Signature (expired|not yet current)", CLOCK),
-    ("Rejected", "RequestTimeTooSkewed", "", CLOCK),
-    (
-        "Rejected", "SignatureDoesNotMatch|InvalidSignature|IncompleteSignature", "",
-        "check the secret access key, and that no proxy changes requests",
-    ),
-    ("Rejected", "", "Unzipped size must be smaller", "make the layer smaller: 250 MiB is the most, unzipped"),
-    ("Rejected", "", "Could not unzip|non-empty zip", "build it again and check it: layerkit build, layerkit verify"),
-    ("Rejected", "Validation", "compatibleRuntimes", "take runtimes away that the region does not have"),
-    ("Rejected", "301|PermanentRedirect|AuthorizationHeaderMalformed|IllegalLocationConstraint", "", IN_REGION),
-    ("Rejected", "", "S3 Error Code: PermanentRedirect", IN_REGION),
-    ("Rejected", "NoSuchBucket", "", "make the bucket, in {region}, or name another"),
-    ("Rejected", "", "S3 Error Code: NoSuchBucket", "make the bucket, in {region}, or name another"),
-    ("Rejected", "", "S3 Error Code: NoSuch(Key|Version)", "run it again, which uploads the zip again"),
-    ("Rejected", "NoRegionError", "", "name a region: --region, or aws configure set region us-east-1"),
-)  # fmt: skip
 
 SECRETS = (  # AWS's words may hold what was signed, with the session's token
     (r"(?is)\b(the canonical string|the string-to-sign|string to sign|encoded authorization failure message).*", ""),
@@ -180,7 +126,9 @@ def failure(error: Exception, operation: str, region: str) -> CallFailed | Layer
 
 def rejected(operation: str, region: str, code: str, words: str, cure: str = "") -> Rejected:
     """A refusal of layerkit's own."""
-    return Rejected(operation, region, code, words, cure=cure or _cure(Rejected, operation, region, code, words))
+    return Rejected(
+        operation, region, code, words, cure=cure or cure_for(Rejected.__name__, operation, region, code, words)
+    )
 
 
 def plain(words: str) -> str:
@@ -205,12 +153,13 @@ def _refused(error: Any, operation: str, region: str) -> CallFailed:
             kind = Unanswered
         elif FOR_CREDENTIALS.fullmatch(error.operation_name):
             kind, words = CredentialsRefused, f"{error.operation_name}: {words}"
-        elif UNTAGGED in words:
-            kind = TagsUnsupported
+        else:
+            worded = (one for one, patterns in WORDED.items() if all(map(re.search, patterns, (code, words))))
+            kind = next(worded, kind)
     if kind is Throttled:
         headers = answer.get("HTTPHeaders", {})
         return _make(kind, operation, region, code, words, after=_seconds(error.response, headers))
-    need = _missing(error.operation_name, words) if kind is Denied and "explicit deny" not in words else ""
+    need = missing(error.operation_name, words) if kind is Denied and "explicit deny" not in words else ""
     return _make(kind, operation, region, code, words, need)
 
 
@@ -222,27 +171,8 @@ def _seconds(answer: dict[str, Any], headers: dict[str, str]) -> float:
     return 0
 
 
-def _missing(operation: str, words: str) -> str:
-    """The cure for a missing permission; AWS names it, if not always the one for what S3 is asked by Lambda."""
-    named = re.search(r"not authorized to perform: ([\w-]+:\w+)", words)
-    through = re.search(r"have permission to (\w+) for", words)  # Lambda's words for what S3 denies it
-    if named or through:
-        action = named[1] if named else f"s3:{through[1]}" if through else ""
-    else:
-        action = ACTIONS.get(operation, f"lambda:{operation}")
-    owner = "; the bucket must be of the same account" if action.startswith("s3:") else ""
-    return f"allow {action} to these credentials{owner}"
-
-
 def _make(
     kind: type[CallFailed], operation: str, region: str, code: str, words: str, cure: str = "", after: float = 0
 ) -> CallFailed:
-    cure = cure or _cure(kind, operation, region, code, words)
+    cure = cure or cure_for(kind.__name__, operation, region, code, words)
     return kind(operation, region, code, words, cure=cure, after=after)
-
-
-def _cure(kind: type[CallFailed], operation: str, region: str, code: str, words: str) -> str:
-    """The first of CURES that fits; empty where none does."""
-    where = (kind.__name__, code, f"{words} {operation}")
-    found = (cure for *patterns, cure in CURES if all(map(re.search, patterns, where)))
-    return next(found, "").format(region=region)

@@ -86,16 +86,19 @@ class FunctionVersion:
     """A function ($LATEST) or one of its published versions, as far as layers matter."""
 
     name: str
-    version: str  # "$LATEST", or a number
+    version: str  # "$LATEST", or a number; "$LATEST.PUBLISHED", of functions on instances of one's own
     arn: str  # with the version's number; of $LATEST without one
     layers: tuple[str, ...] = ()  # ARNs of layer versions, in the order in which they are unpacked
     runtime: str = ""  # empty for an image
     architecture: str = "x86_64"
     image: bool = False  # a container image, which takes no layers
-    python_path: str | None = None  # PYTHONPATH of the function's environment; None: it is not set
+    python_path: str | None = None  # PYTHONPATH of the function's environment; None: it is not set, or not known
+    environment_error: str = (
+        ""  # AWS's words why it does not tell the environment (a key of KMS that may not be used)
+    )
     code_size: int = 0  # bytes of the function's own zip
     layer_sizes: tuple[int, ...] = ()  # bytes of each layer's zip, in the order of `layers`
-    state: str = "Active"  # or Pending, Inactive, Failed
+    state: str = "Active"  # or Pending, Inactive, Failed; in lists, where AWS does not tell it, always this
     update: str = "Successful"  # the last update's status; or InProgress, Failed
     why: str = ""  # AWS's words for a state or an update that is not well
     revision: str = ""  # changes with each update, also when an update comes to its end; empty in lists

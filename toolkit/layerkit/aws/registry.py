@@ -80,7 +80,9 @@ class Region(Protocol):
     """All of one region.  What is not used is not made."""
 
     name: str
-    layers: LayerRegistry
+
+    @property
+    def layers(self) -> LayerRegistry: ...
 
     @property
     def bucket(self) -> Bucket | None: ...
@@ -135,7 +137,7 @@ class Functions(Protocol):
         """Up to 50 of all functions and all their versions ($LATEST among them), and the marker of the next page."""
 
     def get(self, name: str, version: str = "") -> FunctionVersion | None:
-        """A function, or a version of it; None when there is none."""
+        """A function, or a version of it, which may also be named by an alias; None when there is none."""
 
     def attach(self, name: str, layers: tuple[str, ...], revision: str) -> FunctionVersion:
         """Give $LATEST exactly these layers, if its revision is still this one.
