@@ -444,7 +444,7 @@ class TestFunctions:
         assert layers.get_function(FunctionName="f", Qualifier="1")["Configuration"]["FunctionArn"].endswith(":f:1")
         assert [one["FunctionName"] for one in layers.list_functions()["Functions"]] == ["f"]
         usage = layers.get_account_settings()["AccountUsage"]
-        assert usage == {"TotalCodeSize": 2 * len(ZIP), "FunctionCount": 1}
+        assert usage == {"TotalCodeSize": 3 * len(ZIP), "FunctionCount": 1}  # a layer, $LATEST and version 1
         layers.delete_function(FunctionName="f")
         assert refusal(layers.get_function, FunctionName="f")[:2] == (404, "ResourceNotFoundException")
         assert layers.list_functions()["Functions"] == []

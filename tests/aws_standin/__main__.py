@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import threading
+from pathlib import Path
+from typing import Any
 
 from aws_standin import serve
 from aws_standin.world import Options
+
+
+def _roles(path: str) -> Any:
+    return json.loads(Path(path).read_text(encoding="utf-8"))
 
 
 def main() -> None:
@@ -21,6 +28,9 @@ def main() -> None:
     parser.add_argument("--account", default=defaults.account)
     parser.add_argument("--storage", type=int, default=defaults.storage)
     parser.add_argument("--parameter-rate", type=int, default=0)
+    parser.add_argument("--update-reads", type=int, default=0)
+    parser.add_argument("--update-seconds", type=float, default=0)
+    parser.add_argument("--roles", type=_roles, default={}, metavar="FILE", help="JSON: roles by ARN")
     with serve(**vars(parser.parse_args())) as aws:
         sys.stdout.write(f"{aws.url}\n")
         sys.stdout.flush()

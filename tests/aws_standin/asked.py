@@ -6,19 +6,25 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from aws_standin.iam import Need
 from aws_standin.nouns import Answer, Json, Refused, Request
 from aws_standin.world import Caller, Place, World
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """One call.  `arguments` are the parts of the path; `corrupt`: the bytes arrive changed (fault bad-sha)."""
+    """One call.  `arguments` are the parts of the path; `corrupt`: the bytes arrive changed (fault bad-sha).
+
+    `failing`: why what is begun here ends badly (fault ends-failed).
+    """
 
     world: World
     request: Request
     caller: Caller
     arguments: tuple[str, ...] = ()
     corrupt: bool = False
+    failing: str = ""
+    operation: str = ""
 
     @property
     def place(self) -> Place:
@@ -41,12 +47,16 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """What a request asks for: its name in AWS, what it is about (for the log and for faults), and the work."""
+    """What a request asks for: its name in AWS, what it is about (for the log and for faults), and the work.
+
+    `needs`: what a policy must allow for it.
+    """
 
     name: str
     resource: str
     arguments: tuple[str, ...] = ()
     work: Callable[[Asked], Answer]
+    needs: tuple[Need, ...] = ()
 
 
 def invalid(*failures: str) -> Refused:

@@ -11,16 +11,19 @@ from collections.abc import Callable
 from aws_standin import others
 from aws_standin.asked import Asked, Operation
 from aws_standin.faults import Faults, Throttle
+from aws_standin.iam_needs import authorise, needs
 from aws_standin.lambda_routes import lambda_
 from aws_standin.nouns import Answer, Call, Refused, Request
 from aws_standin.refusals import render
 from aws_standin.s3 import s3
 from aws_standin.server import Dropped, Reset
 from aws_standin.ssm import ssm
+from aws_standin.sts import sts
 from aws_standin.world import Caller, Options, World
 
+INVALID = "The security token included in the request is invalid."
 SERVICES: dict[str, Callable[[Request], Operation]] = {
-    "lambda": lambda_, "s3": s3, "sts": others.sts, "ec2": others.ec2, "account": others.account, "ssm": ssm,
+    "lambda": lambda_, "s3": s3, "sts": sts, "ec2": others.ec2, "account": others.account, "ssm": ssm,
 }  # fmt: skip
 
 
@@ -72,11 +75,14 @@ class Dispatch:
             self._sleep(self.options.latency)
         if not key:
             refused = Refused("MissingAuthenticationTokenException", "Missing Authentication Token")
-            return self._answered(request, None, render("lambda", refused))
+            spoken = "sts" if request.body.startswith(b"Action=") else "lambda"
+            return self._answered(request, None, render(spoken, refused))
         if service not in SERVICES:
             refused = Refused("UnknownOperationException", f"{service} is not in this stand-in", 501)
             return self._answered(request, None, render("lambda", refused))
         operation = SERVICES[service](request)
+        needed = tuple(needs(self.world, request, operation, self._caller(request)))  # before the work changes them
+        operation = dataclasses.replace(operation, needs=needed)
         try:
             self._authorise(request, operation)
         except Refused as refused:
@@ -89,16 +95,31 @@ class Dispatch:
         if key == "expired":
             raise Refused("ExpiredTokenException", "")
         if key == "bad" or region in self.options.disabled:  # aws-rfdk#1171, chalice#1445
-            raise Refused("UnrecognizedClientException", "The security token included in the request is invalid.")
+            raise Refused("UnrecognizedClientException", INVALID)
+        self._check_session(request)
         account = self._caller(request).account
         if service == "lambda":
             self._throttle.take(self.options.rate, account, region)
         if operation.name == "PutParameter":
             self._puts.take(self.options.parameter_rate, account, region)
+        authorise(self._caller(request), service, operation.needs)
+
+    def _check_session(self, request: Request) -> None:
+        """Credentials of a role come with their token, and end; an access key that begins as theirs do is one."""
+        key = request.signer[0]
+        session = self.world.sessions.get(key)
+        given = request.header("x-amz-security-token") or request.query.get("X-Amz-Security-Token", "")
+        if key.startswith("ASIA") and (not session or session.token != given):
+            raise Refused("UnrecognizedClientException", INVALID)
+        if session and session.token and session.until <= time.time():
+            raise Refused("ExpiredTokenException", "")
 
     def _caller(self, request: Request) -> Caller:
-        """An access key of twelve digits is that account."""
+        """An access key of twelve digits is that account; one of a role has the role's account and policy."""
         key, region, _ = request.signer
+        session = self.world.sessions.get(key)
+        if session:
+            return Caller(account=session.role.account, region=region, session=session)
         return Caller(account=key if len(key) == 12 and key.isdigit() else self.options.account, region=region)
 
     def _with_fault(self, request: Request, operation: Operation) -> Answer:
@@ -112,10 +133,11 @@ class Dispatch:
         elif do == "late":
             self._start_late(request, operation, float(detail))
             raise Dropped
-        elif do not in ("", "slow-after", "drop-after", "bad-sha"):
+        elif do not in ("", "slow-after", "drop-after", "bad-sha", "ends-failed"):
             code = "ExpiredTokenException" if do == "expired" else do
             return self._answered(request, operation, render(service, Refused(code, detail.strip())))
-        made = self._work(request, operation, corrupt=do == "bad-sha")
+        failing = (detail.strip() or "InternalError:An internal error occurred.") if do == "ends-failed" else ""
+        made = self._work(request, operation, corrupt=do == "bad-sha", failing=failing)
         if do == "slow-after":
             self._sleep(float(detail))
         elif do == "drop-after":
@@ -123,10 +145,10 @@ class Dispatch:
             raise Dropped
         return self._answered(request, operation, made)
 
-    def _work(self, request: Request, operation: Operation, *, corrupt: bool = False) -> Answer:
+    def _work(self, request: Request, operation: Operation, *, corrupt: bool = False, failing: str = "") -> Answer:
         asked = Asked(
             world=self.world, request=request, caller=self._caller(request), arguments=operation.arguments,
-            corrupt=corrupt,
+            corrupt=corrupt, failing=failing, operation=operation.name,
         )  # fmt: skip
         try:
             return operation.work(asked)
@@ -166,6 +188,7 @@ class Dispatch:
             time=time.time(), region=region, service=service, operation=operation.name if operation else "?",
             status=status, dropped=dropped, size=len(request.body) if size < 0 else size,
             resource=resource or (operation.resource if operation else request.path),
+            needs=tuple((one.action, one.resource) for one in operation.needs) if operation else (),
         )  # fmt: skip
         with self._lock:
             self.log.append(call)

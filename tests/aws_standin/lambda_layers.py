@@ -32,8 +32,7 @@ def layer_name(text: str) -> str:
 
 def owner(asked: Asked, text: str) -> Caller:
     """Whose layer a LayerName means: an ARN may name another account."""
-    parts = text.split(":")
-    return Caller(account=parts[4], region=parts[3]) if len(parts) > 6 else asked.caller
+    return asked.caller.named_by(text)
 
 
 def own(asked: Asked, operation: str, text: str) -> str:
@@ -159,11 +158,18 @@ def full(asked: Asked, caller: Caller, version: Version) -> Json:
 
 
 def used(asked: Asked) -> int:
-    """Bytes of code that the account has in the region."""
+    """Bytes of code that the account has in the region.
+
+    Lambda quotas page: "each function version and layer version consumes storage".
+    """
     place = asked.place
     with place.lock:
         layers = sum(one.kept for layer in place.layers.values() for one in layer.versions.values())
-        functions: int = sum(function["CodeSize"] for function in place.functions.values())
+        functions: int = sum(
+            document["CodeSize"]
+            for function in place.functions.values()
+            for document in (function.latest, *function.versions.values())
+        )
         return layers + functions
 
 

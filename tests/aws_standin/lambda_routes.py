@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from aws_standin import lambda_aliases as aliases
 from aws_standin import lambda_functions as functions
 from aws_standin import lambda_layers as layers
 from aws_standin import lambda_policies as policies
+from aws_standin import lambda_versions as versions
 from aws_standin.asked import Asked, Operation
 from aws_standin.nouns import Answer, Refused, Request
 
@@ -32,7 +34,14 @@ ROUTES: list[tuple[str, str, str, Callable[[Asked], Answer]]] = [
     ("GET", f"{FUNCTIONS}/([^/]+)/configuration", "GetFunctionConfiguration", functions.get_function_configuration),
     ("PUT", f"{FUNCTIONS}/([^/]+)/configuration", "UpdateFunctionConfiguration",
      functions.update_function_configuration),
-    ("POST", f"{FUNCTIONS}/([^/]+)/versions", "PublishVersion", functions.publish_version),
+    ("PUT", f"{FUNCTIONS}/([^/]+)/code", "UpdateFunctionCode", functions.update_function_code),
+    ("POST", f"{FUNCTIONS}/([^/]+)/versions", "PublishVersion", versions.publish_version),
+    ("GET", f"{FUNCTIONS}/([^/]+)/versions", "ListVersionsByFunction", versions.list_versions_by_function),
+    ("POST", f"{FUNCTIONS}/([^/]+)/aliases", "CreateAlias", aliases.create_alias),
+    ("GET", f"{FUNCTIONS}/([^/]+)/aliases", "ListAliases", aliases.list_aliases),
+    ("GET", f"{FUNCTIONS}/([^/]+)/aliases/([^/]+)", "GetAlias", aliases.get_alias),
+    ("PUT", f"{FUNCTIONS}/([^/]+)/aliases/([^/]+)", "UpdateAlias", aliases.update_alias),
+    ("DELETE", f"{FUNCTIONS}/([^/]+)/aliases/([^/]+)", "DeleteAlias", aliases.delete_alias),
 ]  # fmt: skip
 
 

@@ -12,6 +12,9 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 Json = dict[str, Any]
 CREDENTIAL = re.compile(r"Credential=([^/]+)/\d+/([^/]+)/([^/]+)/aws4_request")
 
+UNSIGNED = "-"  # instead of an access key, where none is needed
+MOST = 65536  # bytes of a form that are looked at
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
@@ -35,8 +38,14 @@ class Request:
 
     @property
     def signer(self) -> tuple[str, str, str]:
-        """Access key, region and service that it is signed for; empty when it is not signed."""
+        """Access key, region and service that it is signed for; empty when it is not signed.
+
+        AssumeRoleWithWebIdentity "does not require the use of AWS security credentials" (STS API reference); where
+        it was sent to is all that would tell its region.
+        """
         found = CREDENTIAL.search(self.header("authorization")) or CREDENTIAL.search(unquote(self.target))
+        if not found and b"Action=AssumeRoleWithWebIdentity" in self.body[:MOST]:
+            return UNSIGNED, "us-east-1", "sts"
         return (found[1], found[2], found[3]) if found else ("", "", "")
 
 
@@ -80,3 +89,4 @@ class Call:
     dropped: bool
     size: int
     resource: str
+    needs: tuple[tuple[str, str], ...] = ()  # which actions on which resources a policy must allow for it

@@ -1,4 +1,4 @@
-"""STS, EC2 and Account: who calls, and which regions there are."""
+"""EC2 and Account: which regions there are."""
 
 from __future__ import annotations
 
@@ -14,40 +14,26 @@ from aws_standin.refusals import xml
 OPTED = ("ENABLED", "ENABLING", "DISABLING", "DISABLED", "ENABLED_BY_DEFAULT")
 
 
-def _form(request: Request) -> dict[str, list[str]]:
+def form(request: Request) -> dict[str, list[str]]:
     return parse_qs(request.body.decode("latin-1")) | parse_qs(request.target.partition("?")[2])
 
 
-def _action(request: Request) -> str:
-    return _form(request).get("Action", ["?"])[0]
-
-
-def sts(request: Request) -> Operation:
-    return Operation(name=_action(request), resource="", work=_get_caller_identity)
+def action(request: Request) -> str:
+    return form(request).get("Action", ["?"])[0]
 
 
 def ec2(request: Request) -> Operation:
-    return Operation(name=_action(request), resource="", work=_describe_regions)
+    return Operation(name=action(request), resource="", work=_describe_regions)
 
 
 def account(request: Request) -> Operation:
     return Operation(name="ListRegions" if request.path == "/listRegions" else "?", resource="", work=_list_regions)
 
 
-def _get_caller_identity(asked: Asked) -> Answer:
-    if _action(asked.request) != "GetCallerIdentity":
-        raise Refused("InvalidAction", f"Could not find operation {_action(asked.request)} for version 2011-06-15")
-    return xml(
-        '<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult>'
-        f"<Arn>{asked.caller.identity}</Arn><UserId>AROA:ci</UserId><Account>{asked.caller.account}</Account>"
-        "</GetCallerIdentityResult></GetCallerIdentityResponse>"
-    )
-
-
 def _describe_regions(asked: Asked) -> Answer:
-    if _action(asked.request) != "DescribeRegions":
-        raise Refused("InvalidAction", f"The action {_action(asked.request)} is not valid for this web service.")
-    everything = _form(asked.request).get("AllRegions", [""])[0] == "true"
+    if action(asked.request) != "DescribeRegions":
+        raise Refused("InvalidAction", f"The action {action(asked.request)} is not valid for this web service.")
+    everything = form(asked.request).get("AllRegions", [""])[0] == "true"
     disabled, items = set(asked.world.options.disabled), []
     for region in regions_beside(asked.caller.region):
         state = "opt-in-not-required" if region in BY_DEFAULT else "opted-in"

@@ -68,7 +68,7 @@ def render(service: str, refused: Refused) -> Answer:
     if service == "s3":
         return _s3(code, message, refused)
     if service in ("sts", "ec2"):
-        return _query(service, code, message, refused)
+        return query(service, code, message, refused)
     if service == "ssm":  # JSON 1.1: every refusal of the client's is a 400
         status = refused.status or (500 if code.startswith("Internal") else 400)
         return _json(status, {"__type": code, "message": message})
@@ -101,7 +101,7 @@ def _s3(code: str, message: str, refused: Refused) -> Answer:
     return xml(body, status, headers)
 
 
-def _query(service: str, code: str, message: str, refused: Refused) -> Answer:
+def query(service: str, code: str, message: str, refused: Refused) -> Answer:
     status = refused.status or QUERY_STATUS.get(code, 400)
     error = f"<Code>{code}</Code><Message>{escape(message)}</Message>"
     if service == "ec2":

@@ -13,7 +13,7 @@ from aws_standin.checksums import PREFIX, checksum, decoded
 from aws_standin.nouns import Answer, Refused, Request
 from aws_standin.refusals import xml
 from aws_standin.s3_buckets import add, bucket_of, check_condition, newest, version_header, versioned
-from aws_standin.world import Stored
+from aws_standin.world import Bucket, Stored
 
 KEPT = ("content-type", "content-disposition", "cache-control", "content-language")
 
@@ -42,6 +42,11 @@ def put_object(asked: Asked) -> Answer:
     return Answer(headers={"ETag": etag, **version_header(stored), **told})
 
 
+def _may_list(asked: Asked, bucket: Bucket) -> bool:
+    arn = asked.caller.bucket_arn(bucket.name)
+    return asked.caller.effect("s3:ListBucket", arn, {"aws:ResourceAccount": (bucket.account,)}) == "Allow"
+
+
 def find(asked: Asked) -> Stored:
     """The version that is asked for, or the newest.  Raises Refused when there is none, or a delete marker."""
     bucket, key, wanted = bucket_of(asked), asked.arguments[1], asked.query.get("versionId")
@@ -53,6 +58,9 @@ def find(asked: Asked) -> Stored:
     if not found:
         if wanted:
             raise Refused("NoSuchVersion", "The specified version does not exist.", Key=key, VersionId=wanted)
+        if not _may_list(asked, bucket):
+            # "if you don't have the s3:ListBucket permission, Amazon S3 returns an HTTP status code 403": GetObject
+            raise Refused("AccessDenied", "Access Denied")
         raise Refused("NoSuchKey", "The specified key does not exist.", Key=key)
     if not found.blob:
         marker = {"x_amz_delete_marker": "true", "x_amz_version_id": found.version}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import time
+from collections.abc import Callable
 
 from aws_standin.asked import Asked, Operation, failed, invalid
 from aws_standin.nouns import Answer, Json, Refused, Request, answer
@@ -85,16 +87,24 @@ def _get(asked: Asked) -> Answer:
     found = _find(asked, asked.json().get("Name", ""))
     if not found:
         raise Refused("ParameterNotFound", "")
-    return answer({"Parameter": found})
+    return answer({"Parameter": _told(found, asked.json())})
+
+
+def _told(parameter: Json, wanted: Json) -> Json:
+    """A SecureString comes encrypted unless WithDecryption is said."""
+    if parameter["Type"] != "SecureString" or wanted.get("WithDecryption"):
+        return parameter
+    return {**parameter, "Value": "AQICAH" + base64.b64encode(parameter["Value"].encode()[::-1]).decode()}
 
 
 def _get_several(asked: Asked) -> Answer:
-    names = asked.json().get("Names") or []
+    wanted = asked.json()
+    names = wanted.get("Names") or []
     if not 1 <= len(names) <= 10:
         bound = "less than or equal to 10" if names else "greater than or equal to 1"
         raise invalid(failed(f"[{', '.join(names)}]", "names", f"have length {bound}"))
     found = {name: _find(asked, name) for name in dict.fromkeys(names)}
-    parameters = [parameter for parameter in found.values() if parameter]
+    parameters = [_told(parameter, wanted) for parameter in found.values() if parameter]
     return answer({"Parameters": parameters, "InvalidParameters": [name for name, one in found.items() if not one]})
 
 
@@ -105,15 +115,36 @@ def _by_path(asked: Asked) -> Answer:
         raise _validation("The parameter doesn't meet the parameter name requirements.")
     if not 1 <= count <= 10:
         raise invalid(failed(count, "maxResults", "have value less than or equal to 10"))
-    start, under = int(wanted.get("NextToken") or 0), path.rstrip("/") + "/"
+    token = str(wanted.get("NextToken") or "0")
+    if not re.fullmatch(r"\d{1,9}", token):
+        raise Refused("InvalidNextToken", "The specified token is not valid.")
+    start, under, fits = int(token), path.rstrip("/") + "/", _filter(wanted.get("ParameterFilters") or [])
     with asked.place.lock:
-        found = [
-            versions[-1]
-            for name, versions in sorted(asked.place.parameters.items())
-            if name.startswith(under) and (wanted.get("Recursive") or "/" not in name[len(under) :])
-        ]
+        found = []
+        for name, versions in sorted(asked.place.parameters.items()):
+            rooted = name if name.startswith("/") else f"/{name}"  # a name alone is of the first level
+            below = rooted[len(under) :] if rooted.startswith(under) else ""
+            if below and (wanted.get("Recursive") or "/" not in below) and fits(versions[-1]):
+                found.append(_told(versions[-1], wanted))
     more = {"NextToken": str(start + count)} if start + count < len(found) else {}
     return answer({"Parameters": found[start : start + count], **more})
+
+
+def _filter(filters: list[Json]) -> Callable[[Json], bool]:
+    """ "For GetParametersByPath, the valid filters are Type, KeyId, and Label": here only Type has an effect."""
+    kinds: set[str] | None = None
+    for one in filters:
+        key, option, values = one.get("Key"), one.get("Option", "Equals"), one.get("Values") or []
+        if key != "Type":
+            words = f"The following filter key is not valid: {key}. Valid filter keys include: [Type, KeyId]."
+            raise Refused("InvalidFilterKey", words)
+        if option != "Equals":
+            words = f"The following filter option is not valid: {option}. Valid options include: [Equals]."
+            raise Refused("InvalidFilterOption", words)
+        if not values or set(values) - {"String", "StringList", "SecureString"}:
+            raise Refused("InvalidFilterValue", f"The following filter value is not valid: {values}.")
+        kinds = set(values) if kinds is None else kinds & set(values)
+    return lambda parameter: kinds is None or parameter["Type"] in kinds
 
 
 def _delete(asked: Asked) -> Answer:

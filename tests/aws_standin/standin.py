@@ -6,16 +6,18 @@ import dataclasses
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
+from aws_standin import iam, making
 from aws_standin.dispatch import Dispatch
 from aws_standin.faults import ENDLESS, Fault
 from aws_standin.nouns import Answer, Call, Json, Refused, Request, answer
 from aws_standin.refusals import render
 from aws_standin.server import Server
-from aws_standin.world import Bucket, Options, World
+from aws_standin.world import Bucket, Caller, Options, World
 
-READING = ("Get", "List", "Head", "Describe", "?")
+READING = ("Get", "List", "Head", "Describe", "Assume", "?")
 
 
 class Standin:
@@ -25,7 +27,7 @@ class Standin:
         self, options: Options, port: int = 0, *, clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:  # fmt: skip
-        self.options, self.world = options, World(options)
+        self.options, self.world = options, World(options, clock)
         self._dispatch = Dispatch(options, self.world, clock, sleep)
         self._server = Server(port, self._dispatch.admit, self._serve)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
@@ -70,7 +72,8 @@ class Standin:
 
         A region or a part of a resource (layer name, bucket/key, parameter, function) narrows it; `after` calls
         pass before.  do: drop-before, drop-after, late:SECONDS, slow:SECONDS, slow-after:SECONDS, bad-sha, down,
-        expired, or an error code of AWS, with a message of your own after a colon.
+        expired, ends-failed:CODE:WORDS (what is begun on a function ends so), or an error code of AWS, with a message
+        of your own after a colon.
         """
         down = do == "down"
         count = (ENDLESS if down else 1) if times is None else times
@@ -145,6 +148,49 @@ class Standin:
         with self.world.lock:
             self.world.buckets[name] = made
 
+    def make_function(
+        self, region: str, name: str, layers: Iterable[str] = (), *, versions: Iterable[Iterable[str]] = (),
+        runtime: str = "python3.12", architecture: str = "x86_64", environment: Mapping[str, str] | None = None,
+        image: bool = False, unzipped: int = 1000, account: str = "", **more: Any,
+    ) -> None:  # fmt: skip
+        """A function that is there; `layers` are ARNs, which nobody checks, and `versions` those of each version.
+
+        unzipped: bytes of its own code; more: other members of its document, as Lambda names them.
+        """
+        making.make_function(
+            self.world, self._caller(region, account), name, layers=layers, versions=versions, runtime=runtime,
+            architecture=architecture, environment=environment, image=image, unzipped=unzipped, **more,
+        )  # fmt: skip
+
+    def make_alias(
+        self, region: str, function: str, name: str, version: str, *, weights: Mapping[str, float] | None = None,
+        account: str = "",
+    ) -> None:  # fmt: skip
+        """An alias of a function that is there; weights: what share of calls other versions get."""
+        making.make_alias(self.world, self._caller(region, account), function, name, version, weights or {})
+
+    def role(
+        self, account: str, name: str, policy: Json | str, *, trust: Json | str = "", session: str = "test"
+    ) -> str:
+        """An access key, without a token and without an end, of a role that may do what its policy allows.
+
+        Raises ValueError for a policy that IAM would not take.
+        """
+        arn = f"arn:aws:iam::{account}:role/{name}"
+        made = iam.role(arn, {"policy": policy, "trust": trust})
+        with self.world.lock:
+            self.world.roles[arn] = made
+            key = f"AKIA{len(self.world.sessions):016d}"
+            self.world.sessions[key] = iam.Session(role=made, name=session)
+        return key
+
+    def functions(self, region: str, account: str = "") -> list[Json]:
+        """What Lambda tells of each function, with `versions` (published, oldest first) and `aliases` beside."""
+        return making.functions(self.world, self._caller(region, account))
+
+    def _caller(self, region: str, account: str) -> Caller:
+        return Caller(account=account or self.options.account, region=region)
+
     def state(self) -> Json:
         """Everything but the bytes."""
         with self.world.lock:
@@ -158,6 +204,11 @@ class Standin:
             "parameters": [
                 {"account": account, "region": region, "values": self.parameters(region, account)}
                 for account, region in places
+            ],
+            "functions": [
+                {"account": account, "region": region, **function}
+                for account, region in places
+                for function in self.functions(region, account)
             ],
             "buckets": {name: sorted(self.objects(name)) for name in buckets},
         }

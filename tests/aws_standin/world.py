@@ -5,15 +5,20 @@ from __future__ import annotations
 import base64
 import hashlib
 import threading
+import time
 import zipfile
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from io import BytesIO
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
 from aws_standin.data import partition
+from aws_standin.iam import Context, Session, role, verdict
+
+if TYPE_CHECKING:
+    from aws_standin.lambda_states import Change
 
 Json = dict[str, Any]
 UNZIPPED = 262_144_000  # "Unzipped size must be smaller than 262144000 bytes": serverless-layers#138, chalice#2081
@@ -77,12 +82,25 @@ class Layer:
 
 
 @dataclass(slots=True, kw_only=True)
+class Function:
+    """A function with its published versions, oldest first, and its aliases; documents as Lambda tells them."""
+
+    latest: Json
+    unzipped: int = 0  # bytes of its own code
+    versions: dict[str, Json] = field(default_factory=dict)
+    newest: int = 0  # never goes back
+    published: Json = field(default_factory=dict)  # what $LATEST had when the newest version was made of it
+    aliases: dict[str, Json] = field(default_factory=dict)
+    changes: list[Change] = field(default_factory=list)  # what is under way
+
+
+@dataclass(slots=True, kw_only=True)
 class Place:
     """One region of one account."""
 
     lock: threading.RLock = field(default_factory=threading.RLock)
     layers: dict[str, Layer] = field(default_factory=dict)
-    functions: dict[str, Json] = field(default_factory=dict)
+    functions: dict[str, Function] = field(default_factory=dict)
     parameters: dict[str, list[Json]] = field(default_factory=dict)  # every version, oldest first
 
 
@@ -132,13 +150,16 @@ class Options:
     storage: int = 322_122_547_200  # 300 GB a region: Lambda quotas page, 2026
     parameter_rate: int = 0  # PutParameter calls a second and region; 0: no throttle
     organizations: Mapping[str, str] = field(default_factory=dict)  # of which organization an account is
+    update_reads: int = 0  # how many reads of a function still see what is under way
+    roles: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # by ARN: see iam.role
+    update_seconds: float = 0.0  # how long it is under way, at least; 0 for both: done at once
 
 
 class World:
     """Everything there is.  Each place has a lock of its own; `lock` is for what is here, and for buckets."""
 
-    def __init__(self, options: Options) -> None:
-        self.options = options
+    def __init__(self, options: Options, clock: Callable[[], float] = time.monotonic) -> None:
+        self.options, self.clock = options, clock
         self.lock = threading.RLock()
         self.reset()
 
@@ -146,6 +167,8 @@ class World:
         with self.lock:
             self.places: dict[tuple[str, str], Place] = {}
             self.buckets: dict[str, Bucket] = {}
+            self.roles = {arn: role(arn, document) for arn, document in self.options.roles.items()}
+            self.sessions: dict[str, Session] = {}  # by access key
             self._blobs: WeakValueDictionary[bytes, Blob] = WeakValueDictionary()
 
     def place(self, account: str, region: str) -> Place:
@@ -164,14 +187,36 @@ class World:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Who calls, and where."""
+    """Who calls, and where; whoever has no session is an administrator."""
 
     account: str
     region: str
+    session: Session | None = field(default=None, compare=False)
 
     def arn(self, service: str, rest: str) -> str:
         return f"arn:{partition(self.region)}:{service}:{self.region}:{self.account}:{rest}"
 
+    def named_by(self, text: str) -> Caller:
+        """Whose resource a name or an ARN (of Lambda) means: the caller's own, but an ARN may say otherwise."""
+        parts = text.split(":")
+        return Caller(account=parts[4], region=parts[3]) if len(parts) > 6 else self
+
+    def effect(self, action: str, resource: str, context: Context | None = None) -> str:
+        """What the policy of the caller's role says: "Deny", "Allow", or nothing."""
+        if not self.session:
+            return "Allow"
+        owner = resource.split(":")[4:5]
+        known: Context = {
+            "aws:RequestedRegion": (self.region,), "aws:PrincipalAccount": (self.account,),
+            "aws:ResourceAccount": tuple(owner), **(context or {}),
+        }  # fmt: skip
+        return verdict(self.session.role.policy, action, resource, known)
+
+    def bucket_arn(self, bucket: str, key: str = "") -> str:
+        return f"arn:{partition(self.region)}:s3:::{bucket}{'/' + key if key else ''}"
+
     @property
     def identity(self) -> str:
+        if self.session:
+            return self.session.arn
         return f"arn:{partition(self.region)}:sts::{self.account}:assumed-role/layerkit/ci"
