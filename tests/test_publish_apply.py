@@ -15,10 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clouds import ACCOUNT, FAULTS, JOURNAL_FAULTS, Cloud, Killed, Machine, layer, only
+from layerkit.aws.everywhere import AT_ONCE
 from layerkit.aws.nouns import Candidate, Statement
 from layerkit.aws.stop import Stop, Stopped
 from layerkit.model import Share
-from layerkit.publish import regional
 from layerkit.publish.plan import Terms, parameters
 from layerkit.publish.results import RegionResult, Status
 from layerkit.publish.shares import wanted
@@ -627,10 +627,10 @@ def _stopped(stop: Stop) -> None:
 def test_layers_are_published_side_by_side(tmp_path: Path, tags: bool) -> None:
     machine = Machine(cloud=Cloud(takes_tags=tags), folder=tmp_path, terms=SHARED)
     both = [replace(one, name=f"{one.name}{number}") for number in range(6) for one in pair()]
-    result = machine.run(*both, at_once=regional.AT_ONCE)
+    result = machine.run(*both, at_once=AT_ONCE)
     check(machine.cloud, SHARED, result, *both)
     assert [len(machine.cloud.like(one)) for one in both] == [1] * 18
-    again = machine.run(*both, at_once=regional.AT_ONCE)
+    again = machine.run(*both, at_once=AT_ONCE)
     assert ([one.version for one in again.outcomes], machine.line.writes) == (
         [one.version for one in result.outcomes],
         [],

@@ -6,13 +6,14 @@ layers.yaml and dist/ -> VerifiedArchive -> Candidate -> for each region: Decisi
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
 
 from layerkit import config
 from layerkit.aws import regions
+from layerkit.aws.everywhere import everywhere
 from layerkit.aws.failures import CallFailed, CredentialsRefused
 from layerkit.aws.nouns import Candidate
 from layerkit.aws.pace import Limiter, Patience
@@ -118,22 +119,9 @@ class _Run:
     stop: Stop
 
     def everywhere(self, names: Sequence[str]) -> list[RegionResult]:
-        """All regions at once, each in a thread of its own; results in the order of the names."""
-        with ThreadPoolExecutor(max_workers=len(names)) as threads:
-            futures: list[Future[RegionResult]] = []
-            left: set[Future[RegionResult]] = set()
-            try:
-                made = [(name, self._region(name)) for name in names]  # first: making clients is work without waiting
-                futures += (threads.submit(self.one, name, region) for name, region in made)
-                left.update(futures)
-                for future in as_completed(futures):
-                    left.discard(future)
-                    self.says.region_done(future.result())
-            except KeyboardInterrupt:  # calls that are under way come to their end, so that their outcome is known
-                self.stop.throw("interrupted", interrupted=True)
-                for future in as_completed(left):
-                    self.says.region_done(future.result())
-        return [future.result() for future in futures]
+        """All regions at once; results in the order of the names."""
+        made = {name: self._region(name) for name in names}  # first: making clients is work without waiting
+        return everywhere(self.one, made, self.stop, self.says.region_done)
 
     def _region(self, name: str) -> Region:
         turns = StoppableTurns(self.stop, Limiter(self.request.rate, sleep=self.stop.sleep))

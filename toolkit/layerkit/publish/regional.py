@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from collections.abc import Sequence
 
+from layerkit.aws.everywhere import AT_ONCE, together
 from layerkit.aws.failures import CallFailed, CredentialsRefused, NotEnabled, Unreachable
 from layerkit.aws.nouns import Candidate
 from layerkit.publish.apply import Applier, failed
@@ -13,11 +12,7 @@ from layerkit.publish.journal import Journal
 from layerkit.publish.plan import Planner
 from layerkit.publish.results import Decision, Outcome, RegionResult
 
-AT_ONCE = 4  # calls to one region that are under way together: enough for the rate, at 0.3 s a call
 EVERYTHING = (NotEnabled, Unreachable, CredentialsRefused)  # what holds for all layers in the region
-
-T = TypeVar("T")
-U = TypeVar("U")
 
 
 def planned(planner: Planner, candidates: Sequence[Candidate], at_once: int = AT_ONCE) -> RegionResult:
@@ -39,7 +34,7 @@ def published(
     by_name: dict[str, list[Decision]] = {}
     for decision in decisions:
         by_name.setdefault(decision.candidate.name, []).append(decision)
-    for done in _together(lambda group: [applier.apply(one) for one in group], list(by_name.values()), at_once):
+    for done in together(lambda group: [applier.apply(one) for one in group], list(by_name.values()), at_once):
         outcomes += done
     place = {candidate: number for number, candidate in enumerate(candidates)}
     outcomes.sort(key=lambda one: place[one.candidate])
@@ -57,14 +52,6 @@ def _decided(planner: Planner, candidates: Sequence[Candidate], at_once: int) ->
         except CallFailed as failure:
             return failed(candidate, planner.region.name, failure)
 
-    found = list(_together(decide, candidates, at_once))
+    found = list(together(decide, candidates, at_once))
     decisions = [one for one in found if isinstance(one, Decision)]
     return planner.fitting(decisions), [one for one in found if isinstance(one, Outcome)]
-
-
-def _together(work: Callable[[T], U], items: Sequence[T], at_once: int) -> Iterable[U]:
-    """The results in the order of the items.  All that was begun is at its end before anything is raised."""
-    if min(at_once, len(items)) <= 1:
-        return [work(item) for item in items]
-    with ThreadPoolExecutor(max_workers=min(at_once, len(items))) as threads:
-        return [future.result() for future in [threads.submit(work, item) for item in items]]

@@ -1,0 +1,1 @@
+"""`layerkit attach`: gives a function its layers, and takes that back."""

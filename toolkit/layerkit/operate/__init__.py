@@ -1,0 +1,1 @@
+"""What is published, looked at and cleared up: `list` and `prune`."""
