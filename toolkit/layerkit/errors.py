@@ -140,6 +140,6 @@ class OperationFailed(LayerkitError):
 
 
 class DonePartly(LayerkitError):
-    """Some of what was asked is done and some is not; running it again does the rest."""
+    """Some of what was asked is done and some is not; unless it says otherwise, running it again does the rest."""
 
     exit_code = 18
