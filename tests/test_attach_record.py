@@ -89,7 +89,8 @@ def first(**more: Any) -> dict[str, Any]:
 
 WRONG = {
     "the file: is no object": [],
-    "schema_version: is not 1": whole() | {"schema_version": True},
+    "schema_version: is no whole number": whole() | {"schema_version": True},
+    "schema_version: is no whole": whole() | {"schema_version": 0},
     "'functions' is missing": {"schema_version": 1},
     "functions: is no list": whole() | {"functions": {}},
     "is the same account, region and function": whole() | {"functions": whole()["functions"] * 2},
