@@ -579,6 +579,7 @@ def bomb(*members: str) -> bytes:
         ("old-1.0.zip", b"no archive", "BadZipFile"),
         ("old-1.0.tar.gz", bomb("../../evil"), "OutsideDestinationError"),
     ],
+    ids=["two folders", "a file", "nothing", "no archive", "cut short", "damaged", "no zip", "out of it"],
 )
 def test_a_source_distribution_that_is_none(workshop: Inside, name: str, content: bytes, words: str) -> None:
     events = workshop.run(wheel(workshop, (name, content)))
