@@ -12,14 +12,19 @@ from layerkit.cli.base import file_option, output_options, session
 
 @click.command()
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path), default=Path())
+@click.option("--github", "services", flag_value="github", multiple=True,
+              help="Write the GitHub workflow that publishes when a tag v* is pushed.")  # fmt: skip
+@click.option("--gitlab", "services", flag_value="gitlab", multiple=True, help="The same for GitLab CI.")
 @output_options
-def init(folder: Path, as_json: bool, quiet: bool) -> None:
-    """Write a commented starter layers.yaml into FOLDER (default: here)."""
+def init(folder: Path, as_json: bool, quiet: bool, services: tuple[str, ...]) -> None:
+    """Write a commented starter layers.yaml, or the CI job that publishes, into FOLDER (default: here)."""
     from layerkit import starter
 
     with session(quiet=quiet, as_json=as_json) as console:
-        path = starter.write(folder)
-        console.said(f"{path} is written; next: layerkit lock, then layerkit build", file=str(path))
+        written = [str(path) for path in starter.write(folder, services)]
+        following = "what to set up there: docs/ci.md" if services else "next: layerkit lock, then layerkit build"
+        verb = "is" if len(written) == 1 else "are"
+        console.said(f"{', '.join(written)} {verb} written; {following}", file=written[0], files=written)
 
 
 @click.command()
