@@ -12,7 +12,7 @@ import platform
 import socket
 import sys
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,16 @@ def absent(part: str, reason: str) -> None:
     if part in REQUIRED:
         pytest.fail(f"{part} is required here: {reason}")
     pytest.skip(reason)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """What a test has logged may be no text; where tests run in several processes, reports have to be."""
+    report = yield
+    report.sections = [
+        (name, said.encode("utf-8", "backslashreplace").decode("utf-8")) for name, said in report.sections
+    ]
+    return report
 
 
 @pytest.fixture(autouse=True)
