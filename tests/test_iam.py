@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 import iam
 from conftest import ROOT
+from layerkit.cli import granting
 from layerkit.cli.granting import COMMANDS, PARTITIONS, iam_policy
 from layerkit.errors import ConfigError
 from layerkit.granting import actions, documents, policy
@@ -515,6 +516,42 @@ def test_without_an_account_it_says_how_to_find_it(tmp_path: Path) -> None:
     done = layerkit(tmp_path)
     assert (done.returncode, done.stdout) == (3, "")
     assert "aws sts get-caller-identity --query Account --output text" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--repository", "octo-org/layers"], "--repository needs --trust"),
+        (["--environment", "production"], "--environment needs --trust"),
+        (["--trust", "gitlab", "--environment", "production"], "--environment does nothing with --trust gitlab"),
+        (["--trust", "gitlab", "--repository-id", "74"], "--repository-id does nothing with --trust gitlab"),
+        (["--trust", "github", "--for", "list"], "--for does nothing with --trust github"),
+        (["--trust", "github", "--bucket", "zips"], "--bucket does nothing with --trust github"),
+        (["--trust", "gitlab", "flask"], "LAYER does nothing with --trust gitlab"),
+        (["--no-parameters", "--drop-parameters"], "exclude each other"),
+    ],
+)
+def test_an_option_that_would_hold_nobody_back_is_refused(arguments: list[str], words: str, tmp_path: Path) -> None:
+    (tmp_path / "layers.yaml").write_text(LAYERS + REGIONS)
+    done = layerkit(tmp_path, "--account", ACCOUNT, *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert words in done.stderr
+
+
+def test_every_option_is_for_the_policy_or_for_trust_or_for_both() -> None:
+    both = {"file", "as_json", "quiet", "account", "regions", "all_regions", "partition", "provider"}
+    told = {*granting.POLICY, *granting.TRUST}
+    assert {one.name for one in iam_policy.params} == told | both
+    assert not told & both
+    for one in iam_policy.params:
+        if one.name in told and one.name != "layers":
+            assert granting.OPTIONS.get(one.name, f"--{one.name.replace('_', '-')}") in one.opts
+
+
+def test_pruning_may_look_at_all_of_ssm_by_name(grant: Grant) -> None:
+    assert grant(commands=("prune",), parameters="/") == grant(commands=("prune",))
+    with pytest.raises(ConfigError, match="'/' is not a prefix"):
+        grant(parameters="/")
 
 
 def test_a_trust_policy_needs_no_layers_yaml_but_heeds_its_partition(tmp_path: Path) -> None:

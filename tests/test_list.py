@@ -73,7 +73,7 @@ def test_the_table(office: Office) -> None:
         f"{HOME} flask 4 2026-01-04 python3.12 arm64 1.23 kB published.json names it",
         f"{HOME} flask 3 2026-01-03 python3.12 arm64 - SSM /layers/flask/python3.12/arm64/latest points to it",
         f"{HOME} flask 2 2026-01-02 python3.12 arm64 SIZE is used by function api (version 1, alias live)",
-        f"{HOME} flask 1 2026-01-01 python3.12 arm64 - nobody",
+        f"{HOME} flask 1 2026-01-01 python3.12 arm64 - nobody known",
         f"{HOME} wsgi-layer none",
     ]
     assert lines[8] == ""
@@ -165,6 +165,15 @@ def test_what_cannot_be_read_is_told_and_the_rest_is_listed(office: Office) -> N
     denied(office.aws, "ListLayerVersions")
     assert office.run("list", "--json").json["ok"] is False
     assert office.run("list").status == 17
+
+
+def test_who_may_not_read_aliases_knows_all_the_same_what_nobody_holds(office: Office) -> None:
+    furnish(office)
+    denied(office.aws, "ListAliases")
+    said = office.run("list")
+    assert said.status == 18
+    (first,) = [line for line in said.out.splitlines() if line.split()[:3] == [HOME, "flask", "1"]]
+    assert first.endswith("  nobody known")
 
 
 def test_the_end_of_a_run() -> None:

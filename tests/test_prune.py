@@ -472,6 +472,7 @@ def test_a_version_that_cannot_be_deleted_stops_no_other(office: Office) -> None
     again = office.run("prune", "flask", "--keep", "1", "--region", HOME, "--quiet")
     assert again.status == 17
     assert again.err.startswith(f"warning: {HOME}: flask 2 is not deleted: DeleteLayerVersion: AccessDenied")
+    assert "(to do: allow lambda:DeleteLayerVersion to these credentials)" in again.err
 
 
 def test_credentials_that_expire_end_the_run(office: Office) -> None:
@@ -527,6 +528,30 @@ def test_a_region_that_goes_down_in_the_middle_is_left_alone(desk: Desk) -> None
     assert report.summary(result) == "2 versions deleted in 2 regions, 3 failed"
 
 
+def test_what_failed_for_one_reason_is_told_in_one_line(desk: Desk) -> None:
+    land, says = flask(5), Witness()
+    land.script["DeleteLayerVersion"] = ["", *["down"] * 99]
+    result = desk.prune([land], "flask", says=says)
+    assert list(report.problems(result.regions[0])) == [
+        f"{HOME}: flask 2 is not deleted: DeleteLayerVersion: down: the script says down (to do: cure down)",
+        f"{HOME}: flask 3, flask 4 are not deleted: not tried: DeleteLayerVersion: down: the script says down "
+        "(to do: cure down)",
+    ]
+    assert says.said.count("  To do: cure down\n") == 1
+
+
+def test_a_parameter_that_is_gone_is_told_though_its_version_stays(desk: Desk) -> None:
+    land, says = flask(2), Witness()
+    name = "/layers/flask/python3.12/arm64/1"
+    land.values[name] = arn(HOME, "flask", 1)
+    land.script["DeleteLayerVersion"] = ["denied"]
+    result = desk.prune([land], "flask", says=says, drop_parameters=True)
+    assert (len(land.arns), land.values) == (2, {})
+    end = f"; the parameter {name} is deleted already"
+    assert f"flask 1  failed  DeleteLayerVersion: denied: the script says denied{end}\n" in says.said
+    assert end in next(report.problems(result.regions[0]))
+
+
 def test_a_deletion_whose_answer_is_lost_is_made_again(desk: Desk) -> None:
     land = flask(3)
     land.script["DeleteLayerVersion"] = ["lost after", "throttled", "lost"]
@@ -548,8 +573,11 @@ def test_names(office: Office) -> None:
     said = office.run("prune", "fl ask", "--keep", "1")
     assert said.status == 3
     assert "'fl ask' cannot be the name of a layer; did you mean 'flask'?" in said.err
+    assert "To do: give its key in layers.yaml, or its name in AWS, without the rest of an ARN" in said.err
     (office.folder / "layers.yaml").unlink()
-    assert office.run("prune", "--keep", "1").status == 3
+    said = office.run("prune", "--keep", "1")
+    assert said.status == 3
+    assert "or name the layers: layerkit list --all tells them" in said.err
     assert (
         "undeclared 1  delete" in office.run("prune", "undeclared", "--keep", "1", "--region", HOME, "--dry-run").err
     )
@@ -591,6 +619,7 @@ def test_without_published_json_it_is_said(office: Office) -> None:
         (["--keep", "1", "--older-than", "999999d"], "is no time span"),
         (["--keep", "1", "--region", "eu-west-1", "--all-regions"], "exclude each other"),
         (["--keep", "1", "--parameters", "/a", "--no-parameters"], "exclude each other"),
+        (["--keep", "1", "--drop-parameters", "--no-parameters"], "exclude each other"),
     ],
 )
 def test_options_that_are_none(arguments: list[str], words: str, office: Office) -> None:
@@ -610,6 +639,9 @@ def test_a_prefix_that_is_none(office: Office) -> None:
 # A terminal, signals, others
 
 
+INTERRUPT, END = "\x03", "\x04"  # Ctrl-C, Ctrl-D
+
+
 def asked(office: Office, answer: str, *arguments: str) -> tuple[int, str]:
     """A run at a terminal, and what it said there."""
     control, terminal = pty.openpty()
@@ -623,7 +655,10 @@ def asked(office: Office, answer: str, *arguments: str) -> tuple[int, str]:
         while True:
             said += os.read(control, 4096)
             if said.rstrip().endswith(b"[y/N]:") and answer:
-                os.write(control, answer.encode())
+                if answer == INTERRUPT:
+                    process.send_signal(signal.SIGINT)
+                else:
+                    os.write(control, answer.encode())
                 answer = ""
     except OSError:  # the terminal's other end is closed
         pass
@@ -636,7 +671,7 @@ def test_somebody_at_a_terminal_is_asked(office: Office) -> None:
     office.publish("flask", 3)
     status, said = asked(office, "n\n")
     assert (status, office.numbers("flask")) == (0, [1, 2, 3])
-    assert "delete 2 versions in 1 region, for ever? [y/N]: " in said
+    assert f"delete 2 versions of account {ACCOUNT} in 1 region, for ever? [y/N]: " in said
     assert "nothing is deleted: 2 to delete and 1 to keep in 1 region" in said
     status, said = asked(office, "y\n")
     assert (status, office.numbers("flask")) == (0, [3])
@@ -646,6 +681,45 @@ def test_somebody_at_a_terminal_is_asked(office: Office) -> None:
     assert "for ever?" not in said
     status, said = asked(office, "")  # nothing to ask for
     assert status == 0
+
+
+@pytest.mark.parametrize("answer", [INTERRUPT, END])
+def test_no_answer_is_a_no_and_is_told(answer: str, office: Office) -> None:
+    office.publish("flask", 3)
+    status, said = asked(office, answer)
+    assert (status, office.numbers("flask")) == (130, [1, 2, 3])
+    assert "there was no answer: nothing is deleted" in said
+    assert "Traceback" not in said
+
+
+def test_who_is_asked_sees_what_would_go_even_quietly(office: Office) -> None:
+    office.publish("flask", 3)
+    status, said = asked(office, "n\n", "--quiet")
+    assert status == 0
+    before, question, _ = said.partition("for ever?")
+    assert question
+    for number in (1, 2):
+        assert f"flask {number}  delete  is not the newest; nothing is known to use it" in before
+    assert "flask 3" not in said
+
+
+def test_the_json_of_an_interrupted_run_says_what_is_deleted(office: Office) -> None:
+    office.publish("flask", 10)
+    office.aws.fault("DeleteLayerVersion", "slow-after:0.2", times=99)
+    process = office.start(
+        "prune", "flask", "--keep", "1", "--region", HOME, "--json", stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    while not office.aws.calls("DeleteLayerVersion"):
+        time.sleep(0.005)
+    process.send_signal(signal.SIGINT)
+    out, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    result = json.loads(out)
+    assert (result["ok"], result["interrupted"]) == (False, True)
+    every = {one["version"]: one["status"] for one in result["regions"][0]["versions"]}
+    left = office.numbers("flask")
+    assert {number for number, status in every.items() if status == "deleted"} == {*range(1, 11)} - {*left}
+    assert 1 < len(left) < 10
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
@@ -659,11 +733,12 @@ def test_an_interrupted_run_stops_between_calls_and_tells_what_it_did(how: signa
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130, said
     assert "Traceback" not in said
-    assert "interrupted; what was deleted is gone, and running it again does the rest" in said
+    assert "interrupted; what was deleted, if anything, is gone; running it again does the rest" in said
     left = office.numbers("flask")
     assert 1 < len(left) < 10
     assert said.count("  deleted\n") == 10 - len(left)
     assert "not tried: interrupted" in said
+    assert said.count("To do: run it again") == 1
     office.aws.clear()
     assert office.run("prune", "flask", "--keep", "1", "--region", HOME).status == 0
     assert office.numbers("flask") == [10]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -11,7 +12,29 @@ from layerkit.cli.base import file_option, output_options, session
 
 COMMANDS = ("publish", "list", "prune", "attach")
 PARTITIONS = ("aws", "aws-cn", "aws-us-gov", "aws-eusc", "aws-iso", "aws-iso-b", "aws-iso-e", "aws-iso-f")
+GITHUB = ("environments", "owner_id", "repository_id")
+TRUST = ("repository", *GITHUB, "issuer", "audience")
+POLICY = (
+    *("layers", "commands", "shares", "bucket", "versioned", "parameters", "no_parameters", "drop_parameters"),
+    *("functions", "others", "publish_version", "alias"),
+)
+OPTIONS = {  # whose names are not those of the parameters
+    "layers": "LAYER", "commands": "--for", "shares": "--share", "versioned": "--bucket-versions",
+    "functions": "--function", "others": "--other-layer", "environments": "--environment",
+}  # fmt: skip
 SHARE = "What is given to publish --share: private, public, accounts' numbers, an organization's id."
+
+
+def _fitting(provider: str | None, given: Mapping[str, object]) -> None:
+    """Raises UsageError for options that would mean nothing: one that seems to hold somebody back must do it."""
+    names = TRUST if not provider else POLICY if provider == "github" else (*POLICY, *GITHUB)
+    for name in names:
+        if given[name]:
+            option = OPTIONS.get(name, f"--{name.replace('_', '-')}")
+            why = f"does nothing with --trust {provider}" if provider else "needs --trust github or --trust gitlab"
+            raise click.UsageError(f"{option} {why}")
+    if given["drop_parameters"] and given["no_parameters"]:
+        raise click.UsageError("--drop-parameters and --no-parameters exclude each other")
 
 
 @click.command("iam-policy")
@@ -31,7 +54,7 @@ SHARE = "What is given to publish --share: private, public, accounts' numbers, a
 @click.option("--function", "functions", multiple=True, metavar="NAME",
               help="For attach: this function; repeatable.  [default: those of layers.yaml]")  # fmt: skip
 @click.option("--other-layer", "others", multiple=True, metavar="ARN",
-              help="For attach: a layer of another account that is attached; repeatable.")  # fmt: skip
+              help="For attach: a layer that layers.yaml does not have, of any account; repeatable.")  # fmt: skip
 @click.option("--publish-version", is_flag=True, help="For attach --publish-version.")
 @click.option("--alias", is_flag=True, help="For attach --alias.")
 @click.option("--trust", "provider", type=click.Choice(("github", "gitlab")),
@@ -63,6 +86,7 @@ def iam_policy(
 
     if regions and all_regions:
         raise click.UsageError("--region and --all-regions exclude each other")
+    _fitting(provider, click.get_current_context().params)
     with session(quiet=quiet, as_json=as_json) as console:
         asked = GrantRequest(
             file=file, commands=commands or COMMANDS[:1], account=account, layers=layers, regions=regions,

@@ -10,9 +10,17 @@ from pathlib import Path
 
 import click
 
-from layerkit.cli.base import aws_options, file_option, output_folder, output_options, regions_options, session
+from layerkit.cli.base import (
+    INTERRUPTED,
+    aws_options,
+    file_option,
+    output_folder,
+    output_options,
+    regions_options,
+    session,
+)
 
-KEPT = "what was deleted is gone, and running it again does the rest"
+KEPT = "what was deleted, if anything, is gone; running it again does the rest"
 READ = "nothing was changed"
 UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 PARAMETERS = "Look at the SSM parameters below PREFIX alone; repeatable.  Without it: at all."
@@ -112,6 +120,8 @@ def prune(
     from layerkit.operate.talk import Talk
 
     _regions(regions, all_regions)
+    if drop_parameters and nowhere:
+        raise click.UsageError("--drop-parameters and --no-parameters exclude each other")
     request = PruneRequest(
         file=file, output=output, layers=layers, regions=regions, all_regions=all_regions, rate=rate, keep=keep,
         older_than=older_than, dry_run=dry_run, shared=shared, drop_parameters=drop_parameters,
@@ -123,7 +133,12 @@ def prune(
             return Account.connect(profile=profile, endpoint_url=endpoint_url, region=region)
 
         def ask(question: str) -> bool:
-            return click.confirm(question, err=True)
+            try:
+                return click.confirm(question, err=True)
+            except click.Abort:  # Ctrl-C, or the end of the input
+                click.echo(err=True)  # ends the question's line
+                console.warn("there was no answer: nothing is deleted")
+                sys.exit(INTERRUPTED)
 
         person = sys.stdin.isatty() and sys.stderr.isatty() and not yes
         result = pipeline.prune(
@@ -131,5 +146,7 @@ def prune(
         )
         seconds = f"{time.monotonic() - console.start:.1f} s"
         console.said(f"{report.summary(result)}; {seconds}", **report.as_json(result), warnings=console.warnings)
+        if result.interrupted:
+            raise KeyboardInterrupt
         if error := report.failure(result):
             sys.exit(error.exit_code)

@@ -47,8 +47,10 @@ def scope(request: GrantRequest) -> Scope:
     """Raises ConfigError for what layers.yaml and the command line leave open, or say wrong."""
     check_account(request.account)
     file = config.load(request.file)
+    # list and prune take all of SSM, which is no prefix to write below
+    whole = request.parameters == "/" and "publish" not in request.commands
     asked = PublishRequest(file=request.file, output=Path(), share=request.share, yes_public=True,
-                           bucket=request.bucket, parameters=request.parameters)  # fmt: skip
+                           bucket=request.bucket, parameters="" if whole else request.parameters)  # fmt: skip
     declared = over(file.publishing, asked)
     named = () if request.all_regions else regions(request.regions, declared.regions)
     check_bucket(declared.bucket, named)

@@ -34,6 +34,7 @@ class Inventory:
     parameters: Mapping[str, str] = field(default_factory=dict)  # SSM's, name -> value
     room: Room | None = None  # None: AWS does not tell
     lacks: tuple[Failure, ...] = ()  # what could not be read, where it was asked to do without
+    blind: bool = False  # functions or parameters are among that, so what nothing holds may be held
 
     @property
     def versions(self) -> list[LayerVersion]:
@@ -128,7 +129,8 @@ def take(
 
     Aliases are read to be told: a version that an alias names is among the functions' versions in any case.
     """
-    lacks: list[Failure] = []
+    holders: list[Failure] = []
+    names_alone: list[Failure] = []
 
     def lenient(call: Callable[[], T], nothing: T, *, always: bool = False) -> T:
         try:
@@ -138,7 +140,7 @@ def take(
         except CallFailed as failure:
             if not tolerant and not always:
                 raise
-            lacks.append(told(failure))
+            (names_alone if always else holders).append(told(failure))
             return nothing
 
     with ThreadPoolExecutor(max_workers=reader.at_once) as threads:
@@ -163,5 +165,6 @@ def take(
         aliases=dict(zip(users, found, strict=True)),
         parameters=parameters,
         room=room.result(),
-        lacks=tuple(dict.fromkeys(lacks)),
+        lacks=tuple(dict.fromkeys([*holders, *names_alone])),
+        blind=bool(holders),
     )

@@ -80,7 +80,7 @@ def _row(region: RegionListing, layer: Wanted, one: Listed) -> tuple[str, ...]:
         ", ".join(version.runtimes) or "-",
         ", ".join(version.architectures) or "-",
         size(one.size) if one.size else "-",
-        "; ".join(held) or ("not known" if region.lacks else "nobody"),
+        "; ".join(held) or ("not known" if region.blind else "nobody known"),
     )
 
 

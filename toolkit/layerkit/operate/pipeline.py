@@ -61,7 +61,8 @@ def prune(request: PruneRequest, connect: Connect, cache: Cache, says: Says, sto
     """Delete the versions that nobody needs, after `says` was told which, and agreed.
 
     What fails in a region is in the result; nothing is deleted where anything that may protect a version cannot be
-    read.  Raises as `list_`, before anything is deleted.
+    read.  Raises as `list_`, and KeyboardInterrupt, before anything is deleted; after Ctrl-C while versions are
+    deleted the result says which are.
     """
     run = _Run.start(request, connect, says, stop or Stop())
     terms = Terms(account=run.account.number, keep=request.keep, now=datetime.now(UTC),
@@ -75,10 +76,9 @@ def prune(request: PruneRequest, connect: Connect, cache: Cache, says: Says, sto
         return replace(result, refused=not agreed)
     plans = {one.region: one for one in found if one.doomed}
     swept = everywhere(partial(run.swept, terms, cache, says), plans, run.stop, says.swept)
-    if run.stop.interrupted:
-        raise KeyboardInterrupt
     done = {one.region: one for one in swept}
-    return replace(result, regions=tuple(done.get(one.region, one) for one in found))
+    regions = tuple(done.get(one.region, one) for one in found)
+    return replace(result, regions=regions, interrupted=run.stop.interrupted)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +155,8 @@ class _Run:
         shown = [(one, tuple(map(listed, inventory.layers[one.name]))) for one in layers]
         if request.unused:
             shown = [(one, tuple(v for v in every if not v.holds and not v.newest)) for one, every in shown]
-        return RegionListing(region=estate.name, layers=tuple(shown), room=inventory.room, lacks=tuple(lacks))
+        return RegionListing(region=estate.name, layers=tuple(shown), room=inventory.room, lacks=tuple(lacks),
+                             blind=inventory.blind)  # fmt: skip
 
     def planned(self, terms: Terms, name: str, estate: Estate) -> RegionPruned:
         """What would go in a region, or why that cannot be said."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import Any
 
 from layerkit.aws.nouns import LayerVersion, Room
 from layerkit.console import size
 from layerkit.errors import DonePartly, LayerkitError, OperationFailed
 from layerkit.operate.account import Failure
+from layerkit.operate.prune import Verdict
 from layerkit.operate.results import Outcome, Pruned, RegionPruned, Status
 
 SCHEMA_VERSION = 1
@@ -16,11 +18,7 @@ SCHEMA_VERSION = 1
 
 def plan_lines(region: RegionPruned) -> Iterator[str]:
     """A line for each version: what is to become of it, and why."""
-    width = max((len(_label(one.version)) for one in region.verdicts), default=0)
-    for one in region.verdicts:
-        label = _label(one.version).ljust(width)
-        yield f"{region.region:14}  {label}  {one.action:6}  {'; '.join(one.reasons)}"
-        yield from (f"  with the parameter {name}" for name in one.parameters)
+    yield from _verdicts(region.region, region.verdicts)
     there = {one.version.name for one in region.verdicts}
     if region.failure:
         yield from _failed(region.region, region.failure)
@@ -30,14 +28,20 @@ def plan_lines(region: RegionPruned) -> Iterator[str]:
     )
 
 
+def doomed_lines(region: RegionPruned) -> Iterator[str]:
+    """The same for those that would go alone."""
+    yield from _verdicts(region.region, region.doomed)
+
+
 def outcome_lines(region: RegionPruned) -> Iterator[str]:
     """A line for each version that was to go, and what the region's code storage holds now."""
     width = max((len(_label(one.version)) for one in region.outcomes), default=0)
-    for one in region.outcomes:
-        words = f"  {one.reason}" if one.reason else ""
-        yield f"{region.region:14}  {_label(one.version).ljust(width)}  {one.status}{words}"
-        if one.cure:
-            yield f"  To do: {one.cure}"
+    for cure, same in groupby(region.outcomes, key=lambda one: one.cure):
+        for one in same:
+            words = f"  {_why(one)}" if one.reason else ""
+            yield f"{region.region:14}  {_label(one.version).ljust(width)}  {one.status}{words}"
+        if cure:
+            yield f"  To do: {cure}"
     if region.after:
         yield f"{region.region:14}  {storage(region.after)}"
     if region.failure:
@@ -45,12 +49,14 @@ def outcome_lines(region: RegionPruned) -> Iterator[str]:
 
 
 def problems(region: RegionPruned) -> Iterator[str]:
-    """What is not as it was asked for, a line for each."""
+    """What is not as it was asked for, with what to do about it; a line for each reason."""
     if region.failure:
-        yield f"{region.region}: {region.failure.what}; nothing is deleted there"
-    for one in region.outcomes:
-        if one.status is Status.FAILED:
-            yield f"{region.region}: {_label(one.version)} is not deleted: {one.reason}"
+        yield f"{region.region}: {region.failure.what}; nothing is deleted there{_to_do(region.failure.cure)}"
+    failed = [one for one in region.outcomes if one.status is Status.FAILED]
+    for (why, cure), same in groupby(failed, key=lambda one: (_why(one), one.cure)):
+        labels = [_label(one.version) for one in same]
+        verb = "is" if len(labels) == 1 else "are"
+        yield f"{region.region}: {', '.join(labels)} {verb} not deleted: {why}{_to_do(cure)}"
 
 
 def storage(room: Room) -> str:
@@ -62,7 +68,9 @@ def question(result: Pruned) -> str:
     """What a person is asked before anything is deleted."""
     doomed = sum(len(one.doomed) for one in result.regions)
     regions = sum(bool(one.doomed) for one in result.regions)
-    return f"delete {counted(doomed, 'version')} in {counted(regions, 'region')}, for ever?"
+    return (
+        f"delete {counted(doomed, 'version')} of account {result.account} in {counted(regions, 'region')}, for ever?"
+    )
 
 
 def summary(result: Pruned) -> str:
@@ -98,6 +106,7 @@ def as_json(result: Pruned) -> dict[str, Any]:
         "account": result.account,
         "dry_run": result.dry_run,
         "refused": result.refused,
+        "interrupted": result.interrupted,
         "deleted": result.count(Status.DELETED),
         "failed": result.count(Status.FAILED),
         "regions": [
@@ -150,6 +159,23 @@ def _version(region: RegionPruned, number: int) -> dict[str, Any]:
         "cure": (outcome.cure or None) if outcome else None,
         "deleted_parameters": list(outcome.parameters) if outcome else [],
     }
+
+
+def _verdicts(region: str, verdicts: Sequence[Verdict]) -> Iterator[str]:
+    width = max((len(_label(one.version)) for one in verdicts), default=0)
+    for one in verdicts:
+        yield f"{region:14}  {_label(one.version).ljust(width)}  {one.action:6}  {'; '.join(one.reasons)}"
+        yield from (f"  with the parameter {name}" for name in one.parameters)
+
+
+def _why(one: Outcome) -> str:
+    """Why a version is not deleted, and what of it is gone all the same."""
+    gone = [f"the parameter {name} is deleted already" for name in one.parameters]
+    return "; ".join([one.reason, *gone])
+
+
+def _to_do(cure: str) -> str:
+    return f" (to do: {cure})" if cure else ""
 
 
 def _label(one: LayerVersion) -> str:

@@ -61,7 +61,12 @@ class Wanted:
 
 def declared(request: Request, *, needed: bool) -> LayersFile | None:
     """layers.yaml; None where there is none and it is not `needed`.  Raises ConfigError."""
-    return config.load(request.file) if needed or request.file.exists() else None
+    there = request.file.exists()
+    try:
+        return config.load(request.file) if needed or there else None
+    except ConfigError as error:
+        error.cure += "" if there else "; or name the layers: layerkit list --all tells them"
+        raise
 
 
 def wanted(layers: LayersFile | None, given: Sequence[str]) -> tuple[Wanted, ...]:
@@ -75,7 +80,9 @@ def wanted(layers: LayersFile | None, given: Sequence[str]) -> tuple[Wanted, ...
     for word in given or known:
         layer = known.get(word) or by_name.get(word)
         if not layer and not re.fullmatch(config.NAME, word):
-            raise ConfigError(f"{word!r} cannot be the name of a layer{nearest(word, known)}", where="LAYER")
+            what = f"{word!r} cannot be the name of a layer{nearest(word, known)}"
+            cure = "give its key in layers.yaml, or its name in AWS, without the rest of an ARN: layerkit list --all"
+            raise ConfigError(what, where="LAYER", cure=cure)
         one = Wanted(name=layer.name, key=layer.key) if layer else Wanted(name=word)
         found.setdefault(one.name, one)
     return tuple(found.values())

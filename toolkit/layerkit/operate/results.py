@@ -30,6 +30,7 @@ class RegionListing:
     layers: tuple[tuple[Wanted, tuple[Listed, ...]], ...] = ()
     room: Room | None = None
     lacks: tuple[Failure, ...] = ()  # what could not be read
+    blind: bool = False  # so that what nobody is known to hold may be held
     failure: Failure | None = None  # why there is nothing
 
 
@@ -91,6 +92,7 @@ class Pruned:
     regions: tuple[RegionPruned, ...]
     dry_run: bool = False
     refused: bool = False  # the user said no
+    interrupted: bool = False  # by the user, while versions were deleted
 
     def count(self, status: Status) -> int:
         return sum(one.status is status for region in self.regions for one in region.outcomes)

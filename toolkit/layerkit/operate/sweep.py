@@ -35,7 +35,7 @@ class Sweeper:
     def swept(self, verdicts: Sequence[Verdict]) -> list[Outcome]:
         """Delete what these doom, as far as it is still so.  Raises CallFailed before anything is deleted.
 
-        Policies are read first and functions last: what comes into use meanwhile is seen the later the better.
+        Policies, a call for each, are read first: what comes into use meanwhile is seen the later the better.
         """
         planned = doomed(verdicts)
         policies = self._policies(planned)

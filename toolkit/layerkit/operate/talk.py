@@ -29,7 +29,9 @@ class Talk:
             self._tell(report.plan_lines(region), report.problems(region))
         if result.dry_run or not self.ask or not any(one.doomed for one in result.regions):
             return True
-        return self.ask(report.question(result))
+        # quietly nothing of the plan is told above the question
+        doomed = [line for one in result.regions for line in report.doomed_lines(one)] if self.console.quiet else []
+        return self.ask("\n".join([*doomed, report.question(result)]))
 
     def swept(self, region: RegionPruned) -> None:
         """Tell what became of a region."""
