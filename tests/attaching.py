@@ -20,7 +20,7 @@ from layerkit.attach.progress import Progress
 from layerkit.attach.record import Place
 from layerkit.attach.recorder import Recorder
 from layerkit.attach.references import layer_of
-from layerkit.attach.results import Result
+from layerkit.attach.report import Result
 from layerkit.aws.failures import Busy, CallFailed, Denied, Rejected, Stale, Throttled, Unanswered, Unreachable
 from layerkit.aws.nouns import Alias, FunctionVersion, LayerVersion
 from layerkit.aws.pace import Patience
@@ -80,6 +80,7 @@ class World:
     python_path: str | None = None
     deleted: set[str] = field(default_factory=set)  # ARNs of layer versions
     fails: int = 0  # so many of the next updates fail
+    slow: bool = False  # what is late is so by more than anybody waits
     revision: int = 1
     left: int = 0
     update: str = "Successful"
@@ -110,13 +111,17 @@ class World:
 
     def settle(self) -> None:
         """A second has passed: what is late is done."""
+        if not self.slow:
+            self._overdue()
+
+    def _overdue(self) -> None:
         waiting, self.late = self.late, []
         for _, work in waiting:
             self._late(work)
 
     def flush(self) -> None:
         """Much time has passed."""
-        self.settle()
+        self._overdue()
         self.ended()
 
     def _late(self, work: Callable[[], object]) -> None:

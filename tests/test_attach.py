@@ -20,8 +20,8 @@ import pytest
 from aws_standin import Standin, serve
 from layerkit.attach import pipeline, record
 from layerkit.attach.record import Place
+from layerkit.attach.report import Result
 from layerkit.attach.request import AttachRequest
-from layerkit.attach.results import Result
 from layerkit.aws.account import Account
 from layerkit.errors import AwsError, ConfigError, DonePartly, LayerkitError, OperationFailed
 from layerkit.model import Share
@@ -77,7 +77,7 @@ class Office:
         def connect(region: str) -> Account:
             return Account.connect(endpoint_url=self.aws.url, region=region)
 
-        return pipeline.attach(replace(before, **more), connect, self.says, Quick(self.aws))
+        return pipeline.attach(replace(before, **more), connect, self.says, Quick(self.aws).sleep)
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "layerkit", "attach", *arguments]
@@ -427,6 +427,13 @@ class TestCommand:
         assert done.returncode == 2
         assert "--rollback undoes what was done last" in done.stderr
         assert ready.aws.log == [call for call in ready.aws.log if call.operation == "PublishLayerVersion"]
+
+    def test_an_empty_alias_is_none_that_was_forgotten(self, ready: Office) -> None:
+        done = ready.command("api", "--alias", "")
+        assert done.returncode == ConfigError.exit_code == 3
+        assert "'' is no alias's name" in done.stderr
+        assert ready.layers == [arn("flask-layer", 1)]
+        assert ready.command("api", "--rollback", "--alias", "").returncode == 2
 
     def test_without_aws(self, ready: Office) -> None:
         done = ready.command("api", "--endpoint-url", "http://127.0.0.1:9")

@@ -10,7 +10,7 @@ from attaching import ACCOUNT, arn, function, layer, wanted
 from layerkit.attach.choose import gone
 from layerkit.attach.plan import difference, plan
 from layerkit.attach.references import Reference, references
-from layerkit.attach.request import FunctionName, function_name
+from layerkit.attach.request import FunctionName, alias_name, function_name
 from layerkit.aws.nouns import LayerVersion
 from layerkit.aws.pace import Patience
 from layerkit.errors import ConfigError
@@ -143,6 +143,13 @@ def test_words_for_functions() -> None:
     for wrong in ("", "a b", "api:live", full[:-3], f"{full}/x", "x" * 65):
         with pytest.raises(ConfigError, match="is not the name of a function"):
             function_name(wrong)
+
+
+def test_words_for_an_alias() -> None:
+    assert alias_name("live-2_x") == "live-2_x"
+    for wrong in ("", "7", "a b", "$LATEST", "x" * 129):  # --alias "$UNSET" must not attach without the alias
+        with pytest.raises(ConfigError, match="is no alias's name"):
+            alias_name(wrong)
 
 
 def test_what_is_gone_is_looked_for_by_its_arn() -> None:

@@ -191,16 +191,21 @@ def test_each_rollback_restores_what_was_before_the_run_before(
             here.rollback()
 
 
-@settings(max_examples=200)
-@given(start=starts, wish=asked, more=flags, script=deadly, later=deadly)
+calm = st.builds(lambda calls, last: [*[""] * calls, last], st.integers(0, 12), st.sampled_from(KILLED))
+
+
+@settings(max_examples=300)
+@given(start=starts, wish=asked, more=flags, script=st.one_of(calm, deadly), later=deadly, slow=st.booleans())
 def test_a_killed_run_can_be_rolled_back(
     start: Start,
     wish: Sequence[tuple[str, int]],
     more: Flags,
     script: Sequence[str],
     later: Sequence[str],
+    slow: bool,
 ) -> None:
     world = start.world()
+    world.slow = slow
     before = world.state()
     with desk(world) as here:
         with suppress(Killed, LayerkitError):

@@ -145,9 +145,11 @@ class Changer:
             try:
                 made = self.functions.publish(self.name, function.revision)
             except CallFailed as failure:
+                self.progress.unsure = self.progress.unsure or isinstance(failure, Unanswered)
                 tries.again(failure)
                 function = self.ready()
                 still(function)
+        self.progress.unsure = False
         self.progress.done.append(f"version {made.version} is published")
         found = self.ready(made.version)
         self._well(found, found.state == "Failed", f"version {made.version}", found.version)
@@ -194,8 +196,9 @@ class Changer:
 
     def _well(self, found: FunctionVersion, failed: bool, what: str, version: str = "") -> FunctionVersion:
         if failed:
-            back = f"layerkit attach {self.name} --region {self.functions.region} --rollback"
-            cure = f"{back}; or mend it, and run it again"
+            cure = "mend it, and run it again"
+            if self.progress.recorded:
+                cure += f"; or take it back: layerkit attach {self.name} --region {self.functions.region} --rollback"
             why = found.why or "AWS does not say why"
             raise OperationFailed(f"{what} has failed", where=self._label(version), why=why, cure=cure)
         return found

@@ -7,12 +7,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from layerkit.attach import record
-from layerkit.attach.apply import SETTLE, Changer, Layers
+from layerkit.attach.apply import Changer, Layers
 from layerkit.attach.plan import Plan, difference
 from layerkit.attach.record import Attached, Moved, Place
-from layerkit.attach.results import Result
+from layerkit.attach.report import Result
 from layerkit.aws.nouns import Alias, FunctionVersion
 from layerkit.errors import OperationFailed
+
+FENCE = "what is there is written once more, so that AWS refuses an update of that run which is still on its way"
+
+
+def _late(last: Attached) -> bool:
+    """Whether a killed run's update may still be on its way.
+
+    Nobody sees it then.  But it has the RevisionId that was read before it: once what the function has is written
+    again, which gives it another one, AWS refuses that update.
+    """
+    return not last.done and last.before != last.after
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,13 +38,13 @@ class Back:
     def run(self, *, dry_run: bool = False) -> Result:
         """First the alias, so that callers are back soonest; then the function's own layers."""
         last = self._last()
+        self.changer.progress.recorded = True
         start = self.changer.patience.clock()
         function = self.changer.read() if dry_run else self.changer.ready()
-        if not last.done and function.layers == last.before and not dry_run:
-            self.changer.patience.sleep(SETTLE)  # the update of a killed run may be under way
-            function = self.changer.ready()
         self._todo(last, function)  # all that is against it, before anything is done
         notes = []
+        if _late(last) and function.layers == last.before:
+            notes.append(f"the run of {last.when} did not come to its end: {FENCE}")
         moved: Moved | None = None
         if last.alias:
             alias = self.changer.alias(last.alias.name)
@@ -49,7 +60,7 @@ class Back:
         if not dry_run:
             if moved:
                 self._point(last, moved.name)
-            changed = self._layers(last, changed=changed)
+            changed = self._layers(last) or changed
         return Result(
             place=self.place,
             before=function.layers,
@@ -68,21 +79,24 @@ class Back:
         if not history:
             where = str(self.folder / record.NAME)
             what = f"tells of nothing that was attached to {self.place.function} in {self.place.region}"
-            cure = "name the layer versions that it shall have: layerkit attach FUNCTION --layers ARN,ARN"
+            again = f"layerkit attach {self.place.function} --region {self.place.region} --layers ARN,ARN"
+            cure = f"name the layer versions that it shall have: {again}"
             raise OperationFailed(what, where=where, cure=cure)
         return history[-1]
 
-    def _layers(self, last: Attached, *, changed: bool) -> bool:
-        """Give the function what it had before, and forget the entry; says whether that was to be done."""
-        first = True
+    def _layers(self, last: Attached) -> bool:
+        """Give the function what it had before, and forget the entry; says whether it had something else."""
+        first, other = True, False
 
         def decide(function: FunctionVersion) -> Layers | None:
-            nonlocal first
-            again, first = first and function.update == "Failed", False
-            return last.before if self._todo(last, function) or again else None
+            nonlocal first, other
+            todo = self._todo(last, function)
+            other = other or todo
+            again = first and function.update == "Failed"
+            first = False
+            return last.before if todo or again or _late(last) else None
 
-        changed = self.changer.layers(decide) or changed
-        if changed:
+        if self.changer.layers(decide):
             self.changer.progress.done.append("the layers are as they were")
         self.changer.settled()
 
@@ -90,12 +104,17 @@ class Back:
             return history[:-1] if history[-1:] == (last,) else history
 
         record.change(self.folder, self.place, without)
-        return changed
+        return other
 
     def _point(self, last: Attached, name: str) -> None:
         moved = last.alias
         assert moved
-        if self.changer.point(name, lambda alias: self._alias(moved, alias)):
+
+        def decide(alias: Alias | None) -> str | None:
+            there = moved.before if alias and not last.done else None  # see _late
+            return self._alias(moved, alias) or there
+
+        if self.changer.point(name, decide):
             self.changer.progress.done.append(f"alias {name} is back at version {moved.before}")
 
     def _todo(self, last: Attached, function: FunctionVersion) -> bool:
@@ -104,7 +123,7 @@ class Back:
             return False
         if function.layers == last.after:
             return True
-        exactly = " ".join(last.before) or "[]"
+        exactly = " ".join(last.before) or "'[]'"
         raise OperationFailed(
             "its layers are not what was attached, so somebody else has changed them since",
             where=f"{self.place.function} in {self.place.region}",

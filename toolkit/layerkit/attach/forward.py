@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from layerkit.attach.apply import Changer, Layers
@@ -10,9 +11,10 @@ from layerkit.attach.choose import Chosen, Wanted
 from layerkit.attach.plan import Plan, plan
 from layerkit.attach.record import Moved, Place
 from layerkit.attach.recorder import Recorder
-from layerkit.attach.results import Result
+from layerkit.attach.report import Result
+from layerkit.aws.failures import CallFailed
 from layerkit.aws.nouns import Alias, FunctionVersion
-from layerkit.errors import OperationFailed
+from layerkit.errors import LayerkitError, OperationFailed
 
 
 @dataclass(slots=True, kw_only=True)
@@ -66,9 +68,11 @@ class Forward:
                 return None
             anew = False
             self.recorder.layers(found.before, found.after, alias)
+            self.changer.progress.recorded = self.recorder.mine is not None
             return found.after
 
-        changed = self.changer.layers(decide, function)
+        with self._recorded():
+            changed = self.changer.layers(decide, function)
         if changed:
             self.changer.progress.done.append("the layers are attached")
         function = self.changer.settled()
@@ -142,5 +146,18 @@ class Forward:
             moved = Moved(name=name, before=alias.version, after=version)
             return version
 
-        self.changer.point(name, decide)
+        with self._recorded():
+            self.changer.point(name, decide)
         return moved
+
+    @contextmanager
+    def _recorded(self) -> Iterator[None]:
+        """A change that AWS has certainly not made leaves no entry: a rollback would find nothing to undo by it."""
+        try:
+            yield
+        except (CallFailed, LayerkitError):
+            if not self.changer.progress.unsure:
+                with suppress(LayerkitError):  # what stopped the run is told instead, and the entry does no harm
+                    self.recorder.withdraw()
+            raise
+        self.recorder.made()

@@ -6,6 +6,7 @@ a version of it, its alias.  `--rollback` goes the other way, by what attached.j
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Protocol
@@ -21,12 +22,11 @@ from layerkit.attach.progress import Progress
 from layerkit.attach.record import Place
 from layerkit.attach.recorder import Recorder
 from layerkit.attach.references import Reference, references
+from layerkit.attach.report import Result
 from layerkit.attach.request import AttachRequest, FunctionName, function_name
-from layerkit.attach.results import Result
 from layerkit.aws import regions
 from layerkit.aws.pace import Limiter, Patience
 from layerkit.aws.registry import Estate, Turns
-from layerkit.aws.stop import Stop, StoppableTurns
 from layerkit.errors import ConfigError
 from layerkit.model import LayersFile
 from layerkit.publish import published
@@ -42,13 +42,16 @@ class Account(regions.Account, Protocol):
 
 
 def attach(
-    request: AttachRequest, connect: Callable[[str], Account], says: regions.Says, stop: Stop | None = None
+    request: AttachRequest,
+    connect: Callable[[str], Account],
+    says: regions.Says,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> Result:
     """Bring one function to the layers that are asked for, or back.
 
-    `connect` makes the account, given the region, or "" while none is known.  `stop` is the run's switch, through
-    which it also sleeps.  Raises ConfigError, ContentError, MachineError and AwsError where nothing is begun;
-    OperationFailed where nothing is changed; DonePartly where something is.
+    `connect` makes the account, given the region, or "" while none is known.  Raises ConfigError, ContentError and
+    MachineError where nothing is begun; OperationFailed where nothing is changed; AwsError, too, or where nobody
+    knows; DonePartly where something is.
     """
     file = config.load(request.file) if request.file.exists() else LayersFile(path=request.file, layers={})
     name = function_name(request.function)
@@ -60,9 +63,8 @@ def attach(
     if name.account not in ("", account.number):
         why = f"it is of the account {name.account}, and the credentials are of {account.number}"
         raise ConfigError("is another account's function", where=request.function, why=why, cure="use its --profile")
-    stop = stop or Stop()
-    patience = Patience(sleep=stop.sleep)
-    estate = account.region(region, StoppableTurns(stop, Limiter(request.rate, sleep=stop.sleep)))
+    patience = Patience(sleep=sleep)
+    estate = account.region(region, Limiter(request.rate, sleep=sleep))
     place = Place(account=account.number, region=region, function=name.name)
     progress = Progress(where=f"{name.name} in {region}")
     changer = Changer(functions=estate.functions, versions=estate.layers, name=name.name, patience=patience,

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from layerkit.aws.failures import CallFailed, CredentialsRefused, NotEnabled, Rejected
-from layerkit.aws.stop import Stopped
 from layerkit.errors import AwsError, DonePartly, LayerkitError, OperationFailed
 
 AGAIN = "run it again, which does the rest"
@@ -22,6 +21,7 @@ class Progress:
     where: str  # the function and its region
     done: list[str] = field(default_factory=list)  # clauses: "the layers are attached"
     unsure: bool = False  # a call to change it had no answer, and may still be done
+    recorded: bool = False  # --rollback undoes what this run has done, and not what the run before did
 
     @contextmanager
     def told(self) -> Iterator[None]:
@@ -29,17 +29,12 @@ class Progress:
         try:
             yield
         except CallFailed as failure:
-            words = f"{failure.operation}: {failure.code}: {failure.words}"
-            raise self._error(failure, "AWS refuses" if _final(failure) else "AWS does not do it", words) from None
-        except Stopped as stopped:
-            raise self._error(None, f"not done: {stopped}", "") from None
+            raise self._error(failure) from None
         except OperationFailed as error:
-            if not self.done:
-                so_far = NOBODY_KNOWS if self.unsure else NOTHING
-                raise OperationFailed(
-                    f"{error.what}; {so_far}", where=error.where, why=error.why, cure=error.cure
-                ) from None
-            raise self._partly(error) from None
+            if self.done:
+                raise self._partly(error) from None
+            kind, so_far = (AwsError, NOBODY_KNOWS) if self.unsure else (OperationFailed, NOTHING)
+            raise kind(f"{error.what}; {so_far}", where=error.where, why=error.why, cure=error.cure) from None
         except LayerkitError as error:
             if not self.done:
                 raise
@@ -52,20 +47,18 @@ class Progress:
 
     @property
     def _so_far(self) -> str:
-        return f"{', and '.join(self.done)}, but what should follow is not done"
+        done = ", and ".join(self.done)
+        return f"{done}; {NOBODY_KNOWS}" if self.unsure else f"{done}, but what should follow is not done"
 
-    def _error(self, failure: CallFailed | None, what: str, why: str) -> LayerkitError:
-        cure = (failure.cure if failure else "") or AGAIN
+    def _error(self, failure: CallFailed) -> LayerkitError:
+        what = "AWS refuses" if _final(failure) else "AWS does not do it"
+        why, cure = f"{failure.operation}: {failure.code}: {failure.words}", failure.cure or AGAIN
         if self.done:
-            return DonePartly(self._so_far, where=self.where, why=why or what, cure=cure)
+            return DonePartly(self._so_far, where=self.where, why=why, cure=cure)
         if self.unsure:
-            return AwsError(
-                f"{what}; {NOBODY_KNOWS}",
-                where=self.where,
-                why=why,
-                cure=f"{AGAIN}; {cure}" if cure != AGAIN else AGAIN,
-            )
-        kind = OperationFailed if failure and _final(failure) else AwsError
+            cure = cure if "again" in cure else f"{cure}; then {AGAIN}"
+            return AwsError(f"{what}; {NOBODY_KNOWS}", where=self.where, why=why, cure=cure)
+        kind = OperationFailed if _final(failure) else AwsError
         return kind(f"{what}; {NOTHING}", where=self.where, why=why, cure=cure)
 
 

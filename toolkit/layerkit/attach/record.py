@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from layerkit import strict
+from layerkit.attach.request import ALIAS
 from layerkit.attach.request import NAME as FUNCTION
 from layerkit.files import turn, write_atomically
 from layerkit.publishing import ACCOUNT, REGION
@@ -17,7 +18,6 @@ NAME = "attached.json"
 SCHEMA_VERSION = 1
 MOST = 10  # entries of a function; older ones are forgotten
 LAYER = r"arn:[^\s,]{1,2044}"  # whatever AWS says that a function has
-ALIAS = r"(?![0-9]+$)[A-Za-z0-9_-]{1,128}"  # botocore: Alias
 VERSION = r"\$LATEST(\.PUBLISHED)?|[0-9]+"  # botocore: Version
 WHEN = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z"
 HISTORY = ("account", "region", "function", "history")

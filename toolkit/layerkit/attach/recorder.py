@@ -28,6 +28,7 @@ class Recorder:
     place: Place
     now: Callable[[], str] = _now
     mine: Attached | None = None  # as it was last written
+    _instead: History = ()  # what was in its place before the change that is under way was written down
 
     def layers(self, before: tuple[str, ...], after: tuple[str, ...], alias: Alias | None) -> None:
         """The layers are about to be changed; `alias` is as it is now, if this run shall move it.
@@ -36,15 +37,16 @@ class Recorder:
         """
 
         def to(history: History) -> History:
-            kept = _effective(tuple(one for one in history if one != self.mine), before, alias)
-            self.mine = None
+            history = self._back(history)
+            kept = _effective(history, before, alias)
+            self.mine, self._instead = None, ()
             if kept and _open(kept[-1], before, alias):
                 if before == after:  # the same is written once more, after AWS failed at it
-                    self.mine = kept[-1]
+                    self.mine, self._instead = kept[-1], kept[-1:]
                     return kept
             elif before == after:
                 return kept
-            self.mine = Attached(when=self.now(), before=before, after=after)
+            self.mine, self._instead = Attached(when=self.now(), before=before, after=after), history[len(kept) :]
             return (*kept, self.mine)
 
         record.change(self.folder, self.place, to)
@@ -54,16 +56,32 @@ class Recorder:
         moved = Moved(name=alias.name, before=alias.version, after=version)
 
         def to(history: History) -> History:
-            if self.mine not in history:
-                history = _effective(history, layers, alias)
-                resumed = history and _open(history[-1], layers, alias)
-                self.mine = history[-1] if resumed else Attached(when=self.now(), before=layers, after=layers)
-            was = self.mine
-            assert was is not None
-            self.mine = mine = replace(was, version=version, alias=moved)
-            return tuple(mine if one == was else one for one in (history if was in history else (*history, was)))
+            history = self._back(history)
+            kept = _effective(history, layers, alias)
+            resumed = bool(kept) and _open(kept[-1], layers, alias)
+            was = kept[-1] if resumed else Attached(when=self.now(), before=layers, after=layers)
+            self.mine = replace(was, version=version, alias=moved)
+            at = len(kept) - resumed
+            self._instead = history[at:]
+            return (*kept[:at], self.mine)
 
         record.change(self.folder, self.place, to)
+
+    def made(self) -> None:
+        """The change that was written down last, if any, is made: no withdrawal concerns it any more."""
+        self._instead = (self.mine,) if self.mine else ()
+
+    def withdraw(self) -> None:
+        """The change that was written down last is certainly not made: the file is as if it had not been begun."""
+        if self.mine:
+            record.change(self.folder, self.place, self._back)
+
+    def _back(self, history: History) -> History:
+        """Without the change that is under way.  What others have written meanwhile stays."""
+        if self.mine not in history:
+            return history
+        at = history.index(self.mine)
+        return (*history[:at], *self._instead, *history[at + 1 :])
 
     def done(self, layers: tuple[str, ...], version: str) -> None:
         """The run is at its end; the function has these layers, and `version` was published, if any."""
@@ -71,13 +89,18 @@ class Recorder:
         def to(history: History) -> History:
             was = self.mine
             if was not in history:
-                was = history[-1] if history and not history[-1].done and history[-1].after == layers else None
+                was = next((one for one in history[-1:] if _finished(one, layers, version)), None)
             if not was:
                 return history
             self.mine = replace(was, version=was.version or version, done=True)
             return tuple(self.mine if one == was else one for one in history)
 
         record.change(self.folder, self.place, to)
+
+
+def _finished(last: Attached, layers: tuple[str, ...], version: str) -> bool:
+    """Whether a run that was ended in its midst has all that it wanted: its alias is not this run's to tell of."""
+    return not last.done and last.after == layers and (not last.alias or last.alias.after == version)
 
 
 def _open(last: Attached, layers: tuple[str, ...], alias: Alias | None) -> bool:

@@ -12,6 +12,7 @@ from layerkit.publishing import ACCOUNT, REGION
 
 WAIT = 300.0  # seconds
 NAME = r"[A-Za-z0-9_-]{1,64}"  # botocore: FunctionName, without its ARN forms
+ALIAS = r"(?![0-9]+$)[A-Za-z0-9_-]{1,128}"  # botocore: Alias
 FUNCTION_ARN = re.compile(
     rf"arn:[a-z0-9-]+:lambda:(?P<region>{REGION}):(?P<account>{ACCOUNT}):function:(?P<name>{NAME})"
 )
@@ -41,6 +42,14 @@ class FunctionName:
     name: str
     region: str = ""
     account: str = ""
+
+
+def alias_name(word: str) -> str:
+    """Raises ConfigError for what cannot be an alias: an empty one (--alias "$UNSET") must not be taken for none."""
+    if re.fullmatch(ALIAS, word):
+        return word
+    why = "an alias has letters, digits, - and _, at most 128, and not digits alone"
+    raise ConfigError(f"{word!r} is no alias's name", where="--alias", why=why, cure="for instance --alias live")
 
 
 def function_name(word: str) -> FunctionName:
