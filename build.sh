@@ -60,6 +60,8 @@ cd "$here"
 if [ "${1:-}" = test ]; then
     shift
     ready dev || install dev --group dev
+    # the whole suite, in a process for each core; the tests of a file stay together
+    [ $# -gt 0 ] || set -- --numprocesses auto --dist loadfile
     exec "$venv/bin/python" -m pytest "$@"
 fi
 ready run || ready dev || install run

@@ -117,7 +117,7 @@ def test_what_others_change_meanwhile_stays(
     foreign: dict[str, str] = {one: one for one in world.layers if layer_of(one) not in ours}
 
     def add() -> None:
-        if arn("theirs", 1) not in world.layers and len(world.layers) < 2:
+        if layer_of(arn("theirs", 1)) not in map(layer_of, world.layers) and len(world.layers) < 2:
             foreign[arn("theirs", 1)] = arn("theirs", 1)
             world.others([arn("theirs", 1), *world.layers])
 

@@ -558,7 +558,10 @@ def test_an_index_that_refuses(index: Index, status: int) -> None:
     assert "netrc" in found.cure
 
 
-def test_an_index_that_fails(index: Index) -> None:
+@pytest.mark.parametrize("columns", ["", "40", "80"])
+def test_an_index_that_fails(index: Index, columns: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the shell exports its width, to which uv fits its words."""
+    monkeypatch.setenv("COLUMNS", columns)
     index.status = 503
     found = asked()
     assert found.status == "fail"

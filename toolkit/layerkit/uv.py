@@ -82,6 +82,7 @@ def environment() -> dict[str, str]:
             value = env[pip_name]
             # pip separates by white space, uv by white space (UV_INDEX) or commas (UV_FIND_LINKS)
             env[uv_name] = ",".join(value.split()) if uv_name == "UV_FIND_LINKS" else value
+    env.pop("COLUMNS", None)  # uv would break its words into lines of so many characters, and they are read here
     env.pop("VIRTUAL_ENV", None)  # layers are never resolved against an environment of the host
     env["UV_NO_PROGRESS"] = "1"
     env["NO_COLOR"] = "1"

@@ -68,7 +68,7 @@ def file_option(command: F) -> F:
 def output_folder(command: F) -> F:
     kind = click.Path(path_type=Path)
     return click.option("--output", "-o", type=kind, default=Path("dist"), show_default=True,
-                        help="Where build put the zips.")(command)  # fmt: skip
+                        help="The folder of the zips, of published.json and attached.json.")(command)  # fmt: skip
 
 
 def regions_options(command: F) -> F:
