@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import select
 import signal
 import subprocess
 import threading
@@ -651,17 +652,19 @@ def asked(office: Office, answer: str, *arguments: str) -> tuple[int, str]:
     )  # fmt: skip
     os.close(terminal)
     said = b""
-    try:
-        while True:
+    for _ in range(600):
+        # a signal that comes between the question and the read that waits for its answer is seen after that read
+        if said.rstrip().endswith(b"[y/N]:") and answer == INTERRUPT:
+            process.send_signal(signal.SIGINT)
+        if not select.select([control], [], [], 0.1)[0]:
+            continue
+        try:
             said += os.read(control, 4096)
-            if said.rstrip().endswith(b"[y/N]:") and answer:
-                if answer == INTERRUPT:
-                    process.send_signal(signal.SIGINT)
-                else:
-                    os.write(control, answer.encode())
-                answer = ""
-    except OSError:  # the terminal's other end is closed
-        pass
+        except OSError:  # the terminal's other end is closed
+            break
+        if said.rstrip().endswith(b"[y/N]:") and answer != INTERRUPT:
+            os.write(control, answer.encode())
+            answer = ""
     process.communicate(timeout=60)
     os.close(control)
     return process.returncode, said.decode()

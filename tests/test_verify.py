@@ -219,6 +219,13 @@ def test_nothing_is_passed_that_was_not_tried(built: Path) -> None:
     assert {one["status"] for one in report()["zips"]} == {"imports not run"}
 
 
+def test_imports_may_be_required(built: Path) -> None:
+    said = verify("--require-imports", status=13)
+    assert "imports are required, and these were not run: " in said.stderr
+    assert json.loads(verify("--require-imports", "--json", status=13).stdout)["ok"]
+    verify("--require-imports", "--imports", "host")
+
+
 def test_forms(built: Path) -> None:
     """A zip that was changed after it was built is told in each."""
     shutil.copy("dist/web.zip", "dist/own.zip")

@@ -87,13 +87,30 @@ def test_no_expression_stands_in_a_script() -> None:
         assert all(step["with"] == {"persist-credentials": False} for step in checkouts)
 
 
-def test_a_job_that_publishes_has_credentials_only_after_it_has_verified() -> None:
+def test_what_layers_hold_is_run_where_nothing_can_be_published() -> None:
     jobs = yaml.safe_load(TEMPLATE.read_text())["jobs"]
     for name in ("publish-staging", "publish-production"):
         order = [step.get("run") or step["uses"].partition("@")[0] for step in jobs[name]["steps"]]
-        verify, credentials = order.index("layerkit verify"), order.index("aws-actions/configure-aws-credentials")
-        assert verify < credentials < order.index("layerkit publish")
-        assert not [one for one in order if "layerkit build" in one]
+        assert "aws-actions/configure-aws-credentials" in order
+        commands = [one for one in order if "layerkit " in one and "arns" not in one and "pip install" not in one]
+        assert commands == ["layerkit publish --no-verify-imports"]
+    assert "layerkit verify --require-imports" in [step.get("run") for step in jobs["build"]["steps"]]
+    assert "id-token" not in jobs["build"]["permissions"]
+
+
+@pytest.mark.parametrize("name", ["layers-staging", "layers-production"])
+def test_the_page_says_that_each_environment_is_for_tags_alone(name: str) -> None:
+    """Else whoever may push a branch may have the role, with a workflow of his own that names the environment."""
+    page = (ROOT / "docs/ci.md").read_text(encoding="utf-8")
+    [said] = re.findall(rf"[Aa]n environment `{name}`.*?(?=^\d\. )", page, re.MULTILINE | re.DOTALL)
+    assert re.search(r"tags `v\*` alone|with the same tags", said)
+
+
+def test_the_page_verifies_an_attestation_of_this_workflow_and_tag() -> None:
+    page = (ROOT / "docs/ci.md").read_text(encoding="utf-8")
+    [command] = re.findall(r"`(gh attestation verify [^`]*)`", page)
+    assert "--signer-workflow OWNER/REPO/.github/workflows/publish.yml" in command
+    assert "--source-ref refs/tags/" in command
 
 
 @pytest.fixture(scope="module")

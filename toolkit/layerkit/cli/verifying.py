@@ -21,6 +21,7 @@ from layerkit.cli.base import file_option, output_folder, output_options, sessio
     show_default=True, envvar="LAYERKIT_IMPORTS",
     help="Where modules are imported; auto: on this machine if it is like the target, else in a container.",
 )  # fmt: skip
+@click.option("--require-imports", "required", is_flag=True, help="Fail where modules could be imported nowhere.")
 @click.option("--audit", is_flag=True, help="Look for known vulnerabilities, too (needs the network).")
 @click.option("--architecture", "architectures", multiple=True, type=click.Choice(["arm64", "x86_64"]),
               help="Verify for this architecture alone; of a zip that is not declared: what it is for.")  # fmt: skip
@@ -34,7 +35,7 @@ from layerkit.cli.base import file_option, output_folder, output_options, sessio
 @output_options
 def verify(
     file: Path, as_json: bool, quiet: bool, names: tuple[str, ...], functions: tuple[str, ...], place: str,
-    audit: bool, architectures: tuple[str, ...], runtimes: tuple[str, ...], form: str, output: Path,
+    required: bool, audit: bool, architectures: tuple[str, ...], runtimes: tuple[str, ...], form: str, output: Path,
 ) -> None:  # fmt: skip
     """Prove that layers will work: binaries, sizes, conflicts, leaks, imports.
 
@@ -54,6 +55,9 @@ def verify(
         report = pipeline.verify(request, Cache(default_folder()), console)
         console.verified(report, form)
         if not report.ok:
+            sys.exit(VerifyFailed.exit_code)
+        if required and (untried := report.untried(functions=True)):
+            console.warn(f"imports are required, and these were not run: {'; '.join(untried)}")
             sys.exit(VerifyFailed.exit_code)
 
 

@@ -94,12 +94,12 @@ def _verified(request: PublishRequest, cache: Cache, says: Says) -> list[Verifie
     place: Place = "auto" if request.imports else "none"
     asked = VerifyRequest(file=request.file, output=request.output, names=request.layers, place=place)
     report = verifying.verify(asked, cache, says)
-    untried = [one for verdict in report.zips for one in verdict.imports if one.status == "not run"]
     archives = report.verified()
+    untried = report.untried(functions=False)
     if untried and request.imports:
         raise VerifyFailed(
             "what these layers hold was not imported",
-            why="\n".join(f"{one.task.label}: {one.why}" for one in untried),
+            why="\n".join(untried),
             cure="start a container engine (layerkit doctor), or publish with --no-verify-imports",
         )
     return archives

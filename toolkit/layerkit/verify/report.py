@@ -81,6 +81,11 @@ class Report:
     def ok(self) -> bool:
         return not any(verdict.errors for verdict in self.verdicts)
 
+    def untried(self, *, functions: bool) -> list[str]:
+        """What could be imported nowhere, of layers, and of functions with them, and why: a line for each."""
+        every = [one for verdict in (self.verdicts if functions else self.zips) for one in verdict.imports]
+        return [f"{one.task.label}: {one.why}" for one in every if one.status == "not run"]
+
     def verified(self) -> list[VerifiedArchive]:
         """The declared layers' zips.  Raises VerifyFailed when anything in this report has an error."""
         if not self.ok:
