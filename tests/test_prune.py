@@ -652,11 +652,14 @@ def asked(office: Office, answer: str, *arguments: str) -> tuple[int, str]:
     )  # fmt: skip
     os.close(terminal)
     said = b""
-    for _ in range(600):
-        # a signal that comes between the question and the read that waits for its answer is seen after that read
+    silences = 0
+    while silences < 6:
+        # a signal that comes between the question and the read that waits for its answer is seen after that read:
+        # then, and only then, nothing follows, and it has to be sent again
         if said.rstrip().endswith(b"[y/N]:") and answer == INTERRUPT:
             process.send_signal(signal.SIGINT)
-        if not select.select([control], [], [], 0.1)[0]:
+        if not select.select([control], [], [], 10)[0]:
+            silences += 1
             continue
         try:
             said += os.read(control, 4096)
