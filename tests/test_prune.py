@@ -654,10 +654,13 @@ def asked(office: Office, answer: str, *arguments: str) -> tuple[int, str]:
     said = b""
     silences = 0
     while silences < 6:
-        # a signal that comes between the question and the read that waits for its answer is seen after that read:
-        # then, and only then, nothing follows, and it has to be sent again
-        if said.rstrip().endswith(b"[y/N]:") and answer == INTERRUPT:
-            process.send_signal(signal.SIGINT)
+        # what comes between the question and the read that waits for its answer may be lost: then, and only then,
+        # nothing follows, and it has to be sent again
+        if answer and said.rstrip().endswith(b"[y/N]:"):
+            if answer == INTERRUPT:
+                process.send_signal(signal.SIGINT)
+            else:
+                os.write(control, answer.encode())
         if not select.select([control], [], [], 10)[0]:
             silences += 1
             continue
@@ -665,9 +668,6 @@ def asked(office: Office, answer: str, *arguments: str) -> tuple[int, str]:
             said += os.read(control, 4096)
         except OSError:  # the terminal's other end is closed
             break
-        if said.rstrip().endswith(b"[y/N]:") and answer != INTERRUPT:
-            os.write(control, answer.encode())
-            answer = ""
     process.communicate(timeout=60)
     os.close(control)
     return process.returncode, said.decode()
