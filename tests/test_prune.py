@@ -656,7 +656,7 @@ def asked(office: Office, answer: str, *arguments: str) -> tuple[int, str]:
     while silences < 6:
         # what comes between the question and the read that waits for its answer may be lost: then, and only then,
         # nothing follows, and it has to be sent again
-        if answer and said.rstrip().endswith(b"[y/N]:"):
+        if answer and said.endswith(b"[y/N]: "):
             if answer == INTERRUPT:
                 process.send_signal(signal.SIGINT)
             else:
