@@ -41,8 +41,13 @@ def everywhere(
     return [future.result() for future in futures]
 
 
-def together(work: Callable[[T], U], items: Sequence[T], at_once: int = AT_ONCE) -> list[U]:
-    """The results in the order of the items.  All that was begun is at its end before anything is raised."""
+def together(
+    work: Callable[[T], U], items: Sequence[T], at_once: int = AT_ONCE, *, all_of_them: bool = False
+) -> list[U]:
+    """The results in the order of the items.  All that was begun is at its end before anything is raised.
+
+    After a failure what is not begun is not wanted any more, unless `all_of_them` are tried in any case.
+    """
     if min(at_once, len(items)) <= 1:
         return [work(item) for item in items]
     with ThreadPoolExecutor(max_workers=min(at_once, len(items))) as threads:
@@ -50,5 +55,5 @@ def together(work: Callable[[T], U], items: Sequence[T], at_once: int = AT_ONCE)
         try:
             return [future.result() for future in futures]
         except BaseException:
-            threads.shutdown(wait=False, cancel_futures=True)  # what is not begun is not wanted any more
+            threads.shutdown(wait=False, cancel_futures=not all_of_them)
             raise

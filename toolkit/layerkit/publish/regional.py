@@ -52,6 +52,6 @@ def _decided(planner: Planner, candidates: Sequence[Candidate], at_once: int) ->
         except CallFailed as failure:
             return failed(candidate, planner.region.name, failure)
 
-    found = list(together(decide, candidates, at_once))
+    found = together(decide, candidates, at_once, all_of_them=True)  # the same calls each time, whichever fails first
     decisions = [one for one in found if isinstance(one, Decision)]
     return planner.fitting(decisions), [one for one in found if isinstance(one, Outcome)]
