@@ -28,17 +28,19 @@ from layerkit.builders.engine import LABEL, Engine
 from layerkit.cache import Cache
 from layerkit.errors import EngineError
 from layerkit.model import Interpreter, Target
+from layerkit.sandbox import lent
+from layerkit.sandbox._folders import merge
+from layerkit.sandbox.surroundings import NotHere
+from layerkit.sandbox.unpacking import Refused, as_other, copy_source, has_elf, unpack
 from layerkit.verify import imports
 from layerkit.verify.checks.distributions import Distribution
 from layerkit.verify.facts import Entry, ZipFacts
-from layerkit.verify.imports import ModuleResult, Outcome, PlaceName, Task, check, excused, lent, place, top_level
-from layerkit.verify.imports._folders import merge
+from layerkit.verify.imports import ModuleResult, Outcome, PlaceName, Task, check, excused, place, top_level
 from layerkit.verify.imports._forked import mapped
 from layerkit.verify.imports.host import Host
 from layerkit.verify.imports.memory import KEPT, Memory
-from layerkit.verify.imports.place import NotHere, Place, Ran
+from layerkit.verify.imports.place import Place, Ran
 from layerkit.verify.imports.running import Runner, places
-from layerkit.verify.imports.unpacking import Refused, as_other, copy_source, has_elf, unpack
 from layerkit.verify.rules import Severity, rules
 from layerzips import DOS, Item, file, folder, link, write
 from runtime import can_mount
@@ -1181,7 +1183,7 @@ from layerkit import targets
 from layerkit.cache import Cache
 from layerkit.verify.imports import Task
 from layerkit.verify.imports.host import Host
-from layerkit.verify.imports.place import NotHere
+from layerkit.sandbox.surroundings import NotHere
 found = targets.find_runtime("python%d.%d" % sys.version_info[:2]).target({architecture!r})
 task = Task(label="x", target=found, zips=(Path({zip!r}),), modules=("good", "secret", "who", "looks", "pathy"))
 host = Host(Cache(Path({cache!r})), isolated={isolated})

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from layerkit.model import Target
+from layerkit.sandbox.surroundings import PASSWD, TOP, NotHere
+from layerkit.sandbox.unpacking import FOLDER, content, opened, read, source_files
 from layerkit.verify.imports import place
 from layerkit.verify.imports.outcomes import Task
-from layerkit.verify.imports.place import TOP, NotHere, Ran
-from layerkit.verify.imports.unpacking import FOLDER, content, opened, read, source_files
+from layerkit.verify.imports.place import Ran
 
 if TYPE_CHECKING:
     from layerkit.builders.boxes import Says
@@ -133,7 +134,7 @@ def _archive(tasks: Sequence[Task], lent: Mapping[str, Path], token: str, limit:
         _add(tar, f"{IN}/spec.json", spec, 0o600)
         for name, data in place.scripts().items():
             _add(tar, f"{IN}/{name}", data, 0o644)
-        _add(tar, "etc/passwd", place.PASSWD, 0o644)
+        _add(tar, "etc/passwd", PASSWD, 0o644)
     return stream.getvalue()
 
 

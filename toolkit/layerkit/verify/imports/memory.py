@@ -12,9 +12,9 @@ from typing import Any
 from layerkit import __version__
 from layerkit.errors import MachineError
 from layerkit.files import write_atomically
+from layerkit.sandbox.unpacking import source_files
 from layerkit.verify.imports.outcomes import ModuleResult, Outcome, Task
 from layerkit.verify.imports.place import libraries, scripts
-from layerkit.verify.imports.unpacking import source_files
 
 KEPT = 300  # tasks
 MODULES = 200  # of one task; a larger one is imported again

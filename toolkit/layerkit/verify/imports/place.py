@@ -13,18 +13,12 @@ from typing import Any, Protocol
 
 from layerkit import targets
 from layerkit.model import Target
+from layerkit.sandbox import surroundings
+from layerkit.sandbox.surroundings import LAMBDA, RUNTIME, USER, Paths
 from layerkit.verify.imports.outcomes import ModuleResult, Task
 from layerkit.verify.words import several
 
-USER = (993, 990)  # Lambda's user and group
-PASSWD = b"root:x:0:0:root:/root:/sbin/nologin\nsbx_user1051:x:993:990::/home/sbx_user1051:/sbin/nologin\n"
-TOP = "/layerkit"  # where the script and its task stand, in both places
-RUNTIME = "/var/runtime"
 FLAGS = ("-S", "-B")  # no site-packages of the place's own; nothing recompiled is kept
-
-
-class NotHere(Exception):
-    """This place cannot run the tasks; the text says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,8 +45,9 @@ class Place(Protocol):
 
 def scripts() -> dict[str, bytes]:
     """The files of the program that imports; _importing.py is the one to run."""
-    folder = resources.files("layerkit.verify.imports")
-    return {name: folder.joinpath(name).read_bytes() for name in ("_importing.py", "_forked.py", "_folders.py")}
+    own, shared = resources.files("layerkit.verify.imports"), resources.files("layerkit.sandbox")
+    found = {name: own.joinpath(name).read_bytes() for name in ("_importing.py", "_forked.py")}
+    return found | {"_folders.py": shared.joinpath("_folders.py").read_bytes()}
 
 
 def libraries(target: Target) -> list[str]:
@@ -61,35 +56,9 @@ def libraries(target: Target) -> list[str]:
     return sorted(own | {f"libpython{target.python}.so.1.0", "libpython3.so"})
 
 
-def variables(task: Task, *, opt: str = "/opt", root: str = "/var/task", lang: str = "/var/lang") -> dict[str, str]:
-    """The environment that the managed runtime starts Python with.  It has neither HOME nor PYTHONPATH.
-
-    Source: "Defined runtime environment variables" of AWS's guide, and the runtime's bootstrap.
-    """
-    libraries = (f"{lang}/lib", "/lib64", "/usr/lib64", RUNTIME, f"{RUNTIME}/lib", root, f"{root}/lib", f"{opt}/lib")
-    return {
-        "PATH": f"{lang}/bin:/usr/local/bin:/usr/bin/:/bin:{opt}/bin",
-        "LD_LIBRARY_PATH": ":".join(libraries),
-        "LANG": "en_US.UTF-8",
-        "TZ": ":UTC",
-        "LAMBDA_TASK_ROOT": root,
-        "LAMBDA_RUNTIME_DIR": RUNTIME,
-        "_HANDLER": task.handler or "main.handler",
-        "AWS_EXECUTION_ENV": f"AWS_Lambda_{task.target.runtime}",
-        "AWS_REGION": "us-east-1",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ACCESS_KEY_ID": "x",
-        "AWS_SECRET_ACCESS_KEY": "x",
-        "AWS_SESSION_TOKEN": "x",
-        "AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9001",
-        "AWS_LAMBDA_FUNCTION_NAME": "layerkit",
-        "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
-        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512",
-        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
-        "AWS_LAMBDA_LOG_GROUP_NAME": "/aws/lambda/layerkit",
-        "AWS_LAMBDA_LOG_STREAM_NAME": "2026/01/01/[$LATEST]0",
-        "AWS_LAMBDA_LOG_FORMAT": "Text",
-    }
+def variables(task: Task, paths: Paths = LAMBDA) -> dict[str, str]:
+    """The environment of the Python that imports."""
+    return surroundings.variables(task.target.runtime, task.handler or "main.handler", paths=paths)
 
 
 def spec(

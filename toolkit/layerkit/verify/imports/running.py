@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from layerkit.errors import LayerkitError
-from layerkit.verify.imports import lent
+from layerkit.sandbox import lent
+from layerkit.sandbox.surroundings import NotHere
+from layerkit.sandbox.unpacking import Refused
 from layerkit.verify.imports.container import Containers
 from layerkit.verify.imports.host import Host
 from layerkit.verify.imports.memory import Memory
 from layerkit.verify.imports.outcomes import ModuleResult, Outcome, PlaceName, Task
-from layerkit.verify.imports.place import NotHere, Place, Ran, printable
-from layerkit.verify.imports.unpacking import Refused
+from layerkit.verify.imports.place import Place, Ran, printable
 
 if TYPE_CHECKING:
     from layerkit.builders.boxes import Says
