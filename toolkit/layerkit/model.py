@@ -109,6 +109,9 @@ class Function:
     source: Path | None = None
     handler: str = ""
     checks: Checks = Checks()
+    environment: Mapping[str, str] = field(default_factory=dict)  # its variables, where it is run locally
+    timeout: int = 3  # seconds; Lambda's default
+    memory: int = 128  # MB; Lambda's default
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
