@@ -158,6 +158,13 @@ class LayersFile:
     def root(self) -> Path:
         return self.path.parent
 
+    def targets_of(self, function: Function) -> tuple[Target, ...]:
+        """The targets that all layers of the function are declared for; without layers, those of any layer."""
+        if not function.layers:
+            return tuple(sorted({target for layer in self.layers.values() for target in layer.targets}))
+        first, *others = (self.layers[key].targets for key in function.layers)
+        return tuple(target for target in first if all(target in targets for targets in others))
+
     def used_by(self, key: str) -> tuple[str, ...]:
         """Keys of all layers that the layer `key` uses, directly or not, each once."""
         found: dict[str, None] = {}

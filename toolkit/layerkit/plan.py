@@ -16,7 +16,7 @@ from layerkit import lock as lockfile
 from layerkit import normalize, targets
 from layerkit.archive import LEVEL
 from layerkit.errors import ConfigError, ContentError
-from layerkit.model import Bytecode, Environment, Interpreter, Layer, LayersFile, Lock, Part, Pin, Target
+from layerkit.model import Bytecode, Environment, Function, Interpreter, Layer, LayersFile, Lock, Part, Pin, Target
 from layerkit.reader import nearest
 
 FORMAT = 5  # part of every address: raise it when the same inputs would give other bytes
@@ -70,6 +70,14 @@ def select(
             cure=f"add it to runtimes or architectures, then {lockfile.RELOCK}",
         )
     return chosen
+
+
+def function(layers: LayersFile, name: str) -> Function:
+    """The declared function of this name.  Raises ConfigError."""
+    if name not in layers.functions:
+        hint = nearest(name, layers.functions) or "; none is declared (functions: in layers.yaml)"
+        raise ConfigError(f"there is no function {name!r}{hint}", where=layers.path.name)
+    return layers.functions[name]
 
 
 def make(

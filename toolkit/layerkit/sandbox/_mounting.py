@@ -1,8 +1,9 @@
 """Run by layerkit's own Python on Linux, not imported: a root folder of its own, then the target's Python in it.
 
-Standard input is marshalled: what stands where, and the command.  In new namespaces there are the system's folders,
-/var/lang, /opt and /var/task, all read-only, and nothing of the machine's homes.  Root stays root, so that what is
-imported, as Lambda's user, cannot reach the process that watches; anybody else is that user in a user namespace.
+Standard input, or the file that an argument names, is marshalled: what stands where, and the command.  In new
+namespaces there are the system's folders, /var/lang, /opt and /var/task, all read-only, and nothing of the machine's
+homes.  Root stays root, so that what is imported, as Lambda's user, cannot reach the process that watches; anybody else
+is that user in a user namespace.
 What it cannot do is told as {"unfit": ...}.
 Source of the calls: mount(2), unshare(2), user_namespaces(7).
 """
@@ -49,9 +50,9 @@ def bind(source: str, place: str, *, writable: bool = False) -> None:
         mount("", place, "", REMOUNT | BIND | RDONLY | kept)
 
 
-def namespaces(user: int, group: int) -> None:
+def namespaces(user: int, group: int, *, network: bool) -> None:
     root, outer_user, outer_group = os.geteuid() == 0, os.geteuid(), os.getegid()
-    flags = NEWNS | NEWIPC | NEWPID | NEWNET | (0 if root else NEWUSER)
+    flags = NEWNS | NEWIPC | NEWPID | (0 if network else NEWNET) | (0 if root else NEWUSER)
     call("unshare", LIBC.unshare(flags))
     if not root:
         for name, text in (
@@ -85,6 +86,9 @@ def new_root(root: str, binds: "list[list[str]]") -> None:
     for name, to in (("fd", ""), ("stdin", "/0"), ("stdout", "/1"), ("stderr", "/2")):
         os.symlink(f"/proc/self/fd{to}", f"{root}/dev/{name}")
     mount("tmpfs", f"{root}/tmp", "tmpfs", NOSUID | NODEV, "mode=1777,size=512m")  # noqa: S108
+    names = os.path.realpath("/etc/resolv.conf")
+    if not names.startswith(tuple(f"/{name}/" for name in SYSTEM)) and os.path.exists(names):
+        bind(names, root + names)
     for source, place in binds:
         bind(source, root + place)
     mount("", root, "", REMOUNT | BIND | RDONLY | NOSUID | NODEV)
@@ -92,8 +96,9 @@ def new_root(root: str, binds: "list[list[str]]") -> None:
 
 def inside(task: "dict[str, object]", root: str) -> None:
     """Never returns, but for an error."""
-    loopback()
-    os.dup2(os.open(task["input"], os.O_RDONLY), 0)  # type: ignore[arg-type]
+    if task.get("input"):  # else whoever started this goes on talking to the command
+        loopback()
+        os.dup2(os.open(task["input"], os.O_RDONLY), 0)  # type: ignore[arg-type]
     new_root(root, task["binds"])  # type: ignore[arg-type]
     os.chroot(root)
     os.chdir("/var/task")
@@ -104,11 +109,14 @@ def inside(task: "dict[str, object]", root: str) -> None:
 
 
 def main() -> None:
-    task = marshal.load(sys.stdin.buffer)  # noqa: S302 - of the same Python
+    with open(sys.argv[1], "rb") if sys.argv[1:] else sys.stdin.buffer as file:
+        task = marshal.load(file)  # noqa: S302 - of the same Python
     user, group = task["user"]
-    LIBC.prctl(DEATH_SIGNAL, 9, 0, 0, 0)
+    talking = not task.get("input")
+    if not talking:  # the signal comes when the thread ends that started this; the end of what it says tells as well
+        LIBC.prctl(DEATH_SIGNAL, 9, 0, 0, 0)
     try:
-        namespaces(user, group)
+        namespaces(user, group, network=talking)
         pid = os.fork()
         if pid == 0:
             LIBC.prctl(DEATH_SIGNAL, 9, 0, 0, 0)

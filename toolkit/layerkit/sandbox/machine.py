@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 class Machine:
     """This machine.  `isolated`: with namespaces; else, as a makeshift, without."""
 
+    binaries = "there is no binary in the layers"  # whatever the machine
+
     def __init__(self, cache: Cache, *, isolated: bool = True) -> None:
         self.cache, self.isolated = cache, isolated
         self.interpreters: dict[str, Interpreter | None] = {}
@@ -73,7 +75,7 @@ class Machine:
     def unlike(self, target: Target) -> Iterator[str]:
         """What differs from Lambda here."""
         if platform.machine() != target.machine:
-            yield f"the machine is {platform.machine()}, not {target.machine} (there is no binary in the layers)"
+            yield f"the machine is {platform.machine()}, not {target.machine}: {self.binaries}"
         own, version = libc_version(), ".".join(map(str, target.glibc))
         yield f"the system's libraries are this machine's (glibc {own}), not the runtime's (glibc {version})"
         if not self.isolated:

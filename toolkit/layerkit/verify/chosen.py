@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from layerkit import config, manifest, plan
-from layerkit.errors import ConfigError, ContentError
+from layerkit.errors import ContentError
 from layerkit.model import Checks, Function, Layer, LayersFile, Target
-from layerkit.reader import nearest
 from layerkit.verify.words import shown
 
 Place = Literal["auto", "host", "container", "none"]  # where modules are imported
@@ -87,13 +86,13 @@ def choose(request: VerifyRequest) -> Chosen:
             given[path] = replace(zips[path], built_for=one.target)
     declared = {path: one for path, one in declared.items() if one not in given.values()}
     called = project.layers.functions if everything else request.functions
-    functions = [one for one in map(project.function, called) if one.layers]
+    functions = [one for one in (plan.function(project.layers, name) for name in called) if one.layers]
     for function in functions:
         declared |= {path: one for path, one in project.zips(function.layers).items() if one not in given.values()}
     return Chosen(
         zips=(*(zips | given).values(), *declared.values()),
         functions=tuple(view for function in functions for view in project.views(function)),
-        without_target=tuple(function for function in functions if not project.common(function)),
+        without_target=tuple(function for function in functions if not project.layers.targets_of(function)),
     )
 
 
@@ -147,15 +146,9 @@ class _Project:
             digest=self.built[path.name]["sha256"],
         )
 
-    def function(self, name: str) -> Function:
-        if name not in self.layers.functions:
-            hint = nearest(name, self.layers.functions)
-            raise ConfigError(f"there is no function {name!r}{hint}", where=self.layers.path.name)
-        return self.layers.functions[name]
-
     def views(self, function: Function) -> list[ChosenFunction]:
         """The function for each target of all its layers that was asked for."""
-        plain, common = f"function {function.key}", self.common(function)
+        plain, common = f"function {function.key}", self.layers.targets_of(function)
         return [
             ChosenFunction(
                 label=plain if len(common) == 1 else f"{plain} ({target.label})",
@@ -172,8 +165,3 @@ class _Project:
         return target.runtime in (runtimes or [target.runtime]) and (
             not architectures or target.architecture in architectures
         )
-
-    def common(self, function: Function) -> list[Target]:
-        """The targets that all layers of the function are declared for."""
-        first, *others = (self.layers.layers[key].targets for key in function.layers)
-        return [target for target in first if all(target in targets for targets in others)]
