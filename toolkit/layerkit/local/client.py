@@ -10,7 +10,6 @@ from importlib import resources
 from pathlib import Path
 
 from layerkit import bytecode, uv
-from layerkit.builders import wheels
 from layerkit.cache import Cache
 from layerkit.errors import LayerkitError
 from layerkit.files import disk_errors
@@ -53,6 +52,8 @@ def here(target: Target, cache: Cache) -> Path:
 
 
 def _install(target: Target, cache: Cache, work: Path, made: Path) -> None:
+    from layerkit.builders import wheels
+
     with resources.as_file(resources.files("layerkit").joinpath("data", REQUIREMENTS)) as file:
         options = ["--requirements", str(file), "--require-hashes", "--no-deps", "--only-binary", ":all:"]
         options += ["--python-version", target.python, "--python-platform", wheels.platform(target)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import marshal
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -81,7 +82,7 @@ class Host(Machine):
         self, folder: Path, executable: Path, parts: Sequence[Path], runnable: Runnable
     ) -> tuple[list[str], Paths, str, str]:
         for path in parts:
-            (folder / "runtime" / path.name).symlink_to(path)
+            _give(path, folder / "runtime" / path.name)
         paths = Paths(
             opt=str(folder / "opt"), task=str(folder / "task"), lang=str(executable.parent.parent),
             runtime=str(folder / "runtime"),
@@ -90,6 +91,23 @@ class Host(Machine):
         given = [f"{name}={plain[name]}" for name in ("PATH", "LD_LIBRARY_PATH", "LANG", "TZ")]
         command = ["env", "-i", *given, str(executable), *FLAGS, str(folder / PROGRAM[0])]
         return command, paths, str(folder), str(executable)
+
+
+def _give(path: Path, place: Path) -> None:
+    """Let what is at `path` be at `place`, too; root's own folders are closed to the function's user."""
+    if os.geteuid() != 0:
+        place.symlink_to(path)
+    elif path.is_dir():
+        shutil.copytree(path, place, copy_function=_link_or_copy)
+    else:
+        _link_or_copy(path, place)
+
+
+def _link_or_copy(file: str | Path, place: str | Path) -> None:
+    try:
+        os.link(file, place)
+    except OSError:
+        shutil.copyfile(file, place)
 
 
 class _Pipes:
