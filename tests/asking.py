@@ -6,15 +6,15 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
-import gateways
-from gateways import Front, HttpApi2, Request
+from layerkit import fronts
+from layerkit.fronts import Front, HttpApi2, Request
 
 Environ = dict[str, Any]
 Handler = Callable[[Any, Any], Any]
 CONTEXT = SimpleNamespace(aws_request_id="request-1")
 FRONTS = [
-    gateways.RestApi(), gateways.HttpApi1(), gateways.HttpApi2(), gateways.FunctionUrl(),
-    gateways.LoadBalancer(), gateways.LoadBalancerLists(), gateways.LatticeV1(), gateways.LatticeV2(),
+    fronts.RestApi(), fronts.HttpApi1(), fronts.HttpApi2(), fronts.FunctionUrl(),
+    fronts.LoadBalancer(), fronts.LoadBalancerLists(), fronts.LatticeV1(), fronts.LatticeV2(),
 ]  # fmt: skip
 API = HttpApi2()
 SECRET = "s3cret"
@@ -27,6 +27,6 @@ def ask(
     *headers: tuple[str, str],
     body: bytes = b"",
     front: Front = API,
-) -> gateways.Response:
+) -> fronts.Response:
     sent = Request(method=method, target=target, headers=headers, body=body)
     return front.response(handler(front.event(sent), CONTEXT), sent)

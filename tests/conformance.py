@@ -18,7 +18,7 @@ from urllib.parse import parse_qsl
 from wsgiref.util import request_uri
 from wsgiref.validate import validator
 
-from gateways import FRONTS, Event, Front, Pairs, Refused, Request, Response, Setup
+from layerkit.fronts import FRONTS, Event, Front, Pairs, Refused, Request, Response, Setup
 
 Environ = dict[str, Any]
 App = Callable[[Environ, Any], Iterable[bytes]]
@@ -550,7 +550,7 @@ def _short(data: bytes) -> str:
 # -- the table
 
 ALL = tuple(FRONTS)
-REST, HTTP_1, HTTP_2, URL, ALB, ALBS, LATTICE_1, LATTICE_2 = ALL
+HTTP_2, HTTP_1, REST, URL, ALB, ALBS, LATTICE_1, LATTICE_2 = ALL
 GATEWAY = (REST, HTTP_1, HTTP_2)
 LATTICE = (LATTICE_1, LATTICE_2)
 CASES: list[Case] = []

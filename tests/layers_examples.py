@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from textwrap import indent
 
+from layerkit import targets
+
 
 @dataclass(frozen=True)
 class Good:
@@ -43,6 +45,7 @@ UNSEEN = (
     "is not a requirement: ",  # all but its beginning
     "in plain digits",  # JSON has one way to write a number, YAML many
     "there are several regions",  # and one bucket's name
+    "for all variables of a function",
     "becomes '",  # a bucket's name that is too long with its placeholders filled in
 )
 
@@ -82,6 +85,11 @@ def container(*lines: str) -> str:
 def built(text: str) -> str:
     """A file whose one layer, `a`, has requirements and these lines, the first of them on line 5."""
     return layer(text).replace("source: code", "requirements: [psycopg2]")
+
+
+def function(text: str) -> str:
+    """A file whose one function, `f`, attaches a layer and has these lines, the first of them on line 6."""
+    return top("functions:\n  f:\n    layers: [a]\n" + indent(text, "    "))
 
 
 def bad(name: str, text: str, *problems: tuple[int, str, str], seen: bool = True) -> Bad:
@@ -128,7 +136,13 @@ layers:
     architectures: [x86_64]
     verify: {imports: [top, top.part_1], licenses: [0BSD], waive: {glibc: "not called"}}
 functions:
-  hello: {source: code, handler: app/main.handler, layers: [base, top]}
+  hello:
+    source: code
+    handler: app/main.handler
+    layers: [base, top]
+    environment: {STAGE: test, TZ: Europe/Berlin, empty_1: "", x9: "17", long: "a\\nb = {é}"}
+    timeout: 900
+    memory: 10240
   bare: {layers: [], verify: {waive: {function-shadow: "on purpose"}}}
 publish:
   regions: [us-east-1, us-gov-west-1, eusc-de-east-1]
@@ -198,6 +212,15 @@ publish:
         Good(f"parameters {prefix}", top(f"publish: {{parameters: {prefix}}}"))
         for prefix in ("/a", "/awe/aws/ssm", "/a.b_c-D/9", "/a" * 10, f"/{'p' * 799}")
     ),
+    Good(
+        "a function that is as AWS makes it",
+        top("functions: {f: {layers: [], environment: {}, timeout: 3, memory: 128}}"),
+    ),
+    Good(
+        "variables that may be changed", function("environment: {PYTHONPATH: /opt/x, LANG: C, PATH: /bin, AWS_X: y}")
+    ),
+    Good("as many variables as AWS takes", function(f"environment: {{AB: {'é' * 2043}}}")),
+    Good("shortest timeout, least memory", function("timeout: 1\nmemory: 128")),
     Good("empty sections", top("defaults: {}\ncontainer: {}\nfunctions: {}\npublish: {}")),
     *(
         Good(f"image {image}", container(f"image: '{image}'"))
@@ -970,6 +993,69 @@ BAD = [
         (5, "functions.g.handler", "'main:app' is not a handler"),
         (6, "functions.h.handler", "'a..1' is not a handler"),
         (7, "functions.i.source", "'../x' is not a folder"),
+    ),
+    bad(
+        "variables of the wrong type",
+        function("environment: [A]"),
+        (6, "functions.f.environment", "must be a mapping of variables to their texts, not a list"),
+    ),
+    bad(
+        "variables that are no text",
+        function('environment:\n  N1: 17\n  N2: yes\n  N3:\n  N4: [x]\n  N5: {x: y}\n  N6: 1.5\n  N7: "a\\0b"'),
+        (7, "functions.f.environment.N1", "must be text, not a number; quote it"),
+        (8, "functions.f.environment.N2", "must be text, not a yes/no value; quote it"),
+        (9, "functions.f.environment.N3", "must be text, not nothing; write '' for an empty one"),
+        (10, "functions.f.environment.N4", "must be text, not a list"),
+        (11, "functions.f.environment.N5", "must be text, not a mapping"),
+        (12, "functions.f.environment.N6", "must be text, not a number; quote it"),
+        (13, "functions.f.environment.N7", "holds a null character, which no variable can"),
+    ),
+    bad(
+        "a date as a variable",
+        function("environment: {DAY: 2026-11-21}"),
+        (6, "functions.f.environment.DAY", "must be text, not a timestamp; quote it"),
+        seen=False,
+    ),
+    *(
+        bad(
+            f"variable named {name[:9]}",
+            function(f"environment: {{'{name}': x}}"),
+            (6, f"functions.f.environment.{name}", "is not the name of a variable: AWS takes letters, digits and _"),
+        )
+        for name in ("A", "_A", "1A", "A-B", "A B", "A=B", "", "ÄB", "A.B")
+    ),
+    *(
+        bad(
+            f"variable {name}",
+            function(f"environment: {{{name}: x}}"),
+            (6, f"functions.f.environment.{name}", "is set by Lambda itself, and AWS refuses it here"),
+        )
+        for name in targets.reserved_variables()
+    ),
+    bad(
+        "more variables than AWS takes",
+        function(f"environment: {{AB: {'é' * 2044}}}"),
+        (6, "functions.f.environment", "has 4097 bytes as JSON; AWS takes at most 4096 for all variables"),
+        seen=False,
+    ),
+    *(
+        bad(f"{key} {written}", function(f"{key}: {written}"), (6, f"functions.f.{key}", words))
+        for key, written, words in (
+            ("timeout", "0", "must be a whole number from 1 to 900, not a number (0)"),
+            ("timeout", "901", "must be a whole number from 1 to 900, not a number (901)"),
+            ("timeout", "2.5", "must be a whole number from 1 to 900, not a number (2.5)"),
+            ("timeout", "'3'", "must be a whole number from 1 to 900, not text (3)"),
+            ("memory", "127", "must be a whole number from 128 to 10240, not a number (127)"),
+            ("memory", "10241", "must be a whole number from 128 to 10240, not a number (10241)"),
+            ("memory", "512MB", "must be a whole number from 128 to 10240, not text (512MB)"),
+            ("memory", "~", "must be a whole number from 128 to 10240, not nothing"),
+        )
+    ),
+    bad(
+        "timeout in other digits",
+        function("timeout: 0x10"),
+        (6, "functions.f.timeout", "write it in plain digits"),
+        seen=False,
     ),
     # publish
     bad(

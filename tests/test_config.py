@@ -31,7 +31,7 @@ from layerkit.model import (
     Share,
     Target,
 )
-from layers_examples import GOOD, UNSEEN, built, container, layer, layers, top, write
+from layers_examples import GOOD, UNSEEN, built, container, function, layer, layers, top, write
 from test_schema import schema_refuses
 
 EVERYTHING = next(example.text for example in GOOD if example.name == "everything")
@@ -95,7 +95,13 @@ def test_everything_is_read(tmp_path: Path) -> None:
         layers={"base": base, "top": above},
         functions={
             "hello": Function(
-                key="hello", layers=("base", "top"), source=path.parent / "code", handler="app/main.handler"
+                key="hello",
+                layers=("base", "top"),
+                source=path.parent / "code",
+                handler="app/main.handler",
+                environment={"STAGE": "test", "TZ": "Europe/Berlin", "empty_1": "", "x9": "17", "long": "a\nb = {é}"},
+                timeout=900,
+                memory=10240,
             ),
             "bare": Function(key="bare", layers=(), checks=Checks(waivers={"function-shadow": "on purpose"})),
         },
@@ -228,6 +234,24 @@ def test_a_runtime_of_next_year_is_built_for_with_a_warning(tmp_path: Path) -> N
         "layers.yaml: line 5: defaults.runtimes[0]: python3.15 is not a runtime that this layerkit knows "
         "(python3.10, python3.11, python3.12, python3.13, python3.14); built as for the newest of them",
     )
+
+
+def test_a_function_that_switches_its_layers_off_is_warned_of(tmp_path: Path) -> None:
+    text = "functions:\n  f:\n    layers: [a]\n    environment:\n      AB: x\n      PYTHONPATH: /var/task/lib\n"
+    file = load(write(tmp_path, top(text + "  g: {layers: [], environment: {PYTHONPATH: x}}")))
+    assert file.functions["f"].environment == {"AB": "x", "PYTHONPATH": "/var/task/lib"}
+    assert file.warnings == (
+        "layers.yaml: line 8: functions.f.environment.PYTHONPATH: "
+        "where it is set, Lambda's Python looks into no layer",
+    )
+
+
+@pytest.mark.parametrize(
+    "written", ["5ecre7: 12345", "AB: [s, 12345]", "AB: 12345", "AB: !12345 x", 'AB: "12345\\0"']
+)
+def test_no_mistake_shows_what_a_variable_holds(written: str, tmp_path: Path) -> None:
+    error = mistakes(write(tmp_path, function(f"environment: {{{written}}}")))
+    assert "12345" not in str(error)
 
 
 def test_aliases_say_the_same_again(tmp_path: Path) -> None:
@@ -532,7 +556,14 @@ CONTAINER = mapping(
     image=st.sampled_from(["build", "{runtime}:{architecture}", "a.b:1/c@sha256:" + "0" * 64]),
     step_minutes=st.integers(1, 1440),
 )
-FUNCTION = mapping({"layers": some("a", "b")}, handler=st.just("a.b"), source=st.just("code"))
+FUNCTION = mapping(
+    {"layers": some("a", "b")},
+    handler=st.just("a.b"),
+    source=st.just("code"),
+    environment=st.dictionaries(st.sampled_from(["AB", "PYTHONPATH", "x_9"]), TEXTS, max_size=2),
+    timeout=st.integers(1, 900),
+    memory=st.integers(128, 10240),
+)
 ACCOUNTS = mapping({"accounts": some("012345678901", 123456789012, least=1)}, organization=st.just("o-abcdefghij"))
 BUCKET = mapping(
     {"name": st.sampled_from(["a-{region}", "{region}{account}"])},

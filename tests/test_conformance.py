@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import conformance
 from conformance import ALB, CASES, GATEWAY, HTTP_2, App, Case, Context, answers, checks, echo, failure, native, run
 from conftest import ROOT
-from gateways import ALB_LIMIT, FRONTS, LAMBDA_LIMIT, Event, Refused, Request, Response, Setup
+from layerkit.fronts import ALB_LIMIT, FRONTS, LAMBDA_LIMIT, Event, Refused, Request, Response, Setup
 
 sys.path.insert(0, str(ROOT / "layers/lambda-wsgi"))
 
@@ -227,8 +227,8 @@ LISTS: Event = {key: value for key, value in PLAIN.items() if key != "headers"} 
 DESCRIBED: Event = {"statusDescription": "200 OK"}
 GOOD: dict[str, list[Event]] = {
     "rest": [PLAIN, LISTS, PLAIN | {"statusCode": "200"}, {"headers": {}}, PLAIN | {"body": None}],
-    "http-1.0": [PLAIN, LISTS],
-    "http-2.0": [PLAIN, PLAIN | {"cookies": ["a=1", "b=2"]}],
+    "http-api-1.0": [PLAIN, LISTS],
+    "http-api": [PLAIN, PLAIN | {"cookies": ["a=1", "b=2"]}],
     "function-url": [PLAIN, PLAIN | {"cookies": ["a=1", "b=2"]}],
     "alb": [PLAIN | DESCRIBED, PLAIN, {"statusCode": 200}],
     "alb-multi": [LISTS | DESCRIBED, LISTS],
@@ -277,9 +277,9 @@ REFUSED: list[tuple[str, str, Any]] = [
     ("rest", "nothing", {}),
     ("rest", "a text", "hello"),
     ("rest", "null", None),
-    ("http-1.0", "no status", {"body": "hello"}),
-    ("http-1.0", "a text", "hello"),
-    ("http-2.0", "cookies in a text", PLAIN | {"cookies": "a=1"}),
+    ("http-api-1.0", "no status", {"body": "hello"}),
+    ("http-api-1.0", "a text", "hello"),
+    ("http-api", "cookies in a text", PLAIN | {"cookies": "a=1"}),
     ("function-url", "cookies with null", PLAIN | {"cookies": [None]}),
     ("alb", "no status", {"body": "hello"}),
     ("alb", "a status in a text", PLAIN | {"statusCode": "200"}),
@@ -308,11 +308,11 @@ def test_a_model_refuses_what_its_front_does(front: str, answer: Any) -> None:
 
 def test_what_a_front_ignores_is_lost() -> None:
     both = PLAIN | LISTS
-    for front, kept in (("alb", []), ("alb-multi", ["b=2", "a=1"]), ("http-2.0", []), ("function-url", [])):
+    for front, kept in (("alb", []), ("alb-multi", ["b=2", "a=1"]), ("http-api", []), ("function-url", [])):
         assert FRONTS[front]().response(both).all("Set-Cookie") == kept
     cased = PLAIN | {"headers": {"Set-Cookie": "a=1", "set-cookie": "b=2"}}
     assert FRONTS["alb"]().response(cased).all("Set-Cookie") == ["a=1", "b=2"]
-    assert FRONTS["http-2.0"]().response(cased).all("Set-Cookie") == ["b=2"]
+    assert FRONTS["http-api"]().response(cased).all("Set-Cookie") == ["b=2"]
 
 
 def test_base64_stays_where_a_rest_api_takes_no_binary_type() -> None:
@@ -331,7 +331,7 @@ def test_http_has_no_body_there() -> None:
 
 
 def test_a_payload_2_answer_without_a_status_is_the_body_itself() -> None:
-    response = FRONTS["http-2.0"]().response({"message": "hello"})
+    response = FRONTS["http-api"]().response({"message": "hello"})
     assert (response.status, response.get("Content-Type")) == (200, "application/json")
     assert json.loads(response.body) == {"message": "hello"}
 
@@ -345,7 +345,7 @@ SENT = Request(
 
 
 def test_the_models_send_what_their_sources_show() -> None:
-    rest, http_1, http_2, url, alb, lists, lattice_1, lattice_2 = (front().event(SENT) for front in FRONTS.values())
+    http_2, http_1, rest, url, alb, lists, lattice_1, lattice_2 = (front().event(SENT) for front in FRONTS.values())
 
     assert (rest["path"], rest["requestContext"]["path"]) == ("/a%20b/c", "/prod/a%20b/c")
     assert rest["pathParameters"] == {"proxy": "a%20b/c"}
@@ -386,13 +386,13 @@ def test_the_stage_stands_where_the_sources_show_it() -> None:
     rest = FRONTS["rest"](here).event(users)
     assert (rest["path"], rest["requestContext"]["path"]) == ("/users/", "/dev/users/")
     assert rest["pathParameters"] == {"proxy": "users"}
-    assert FRONTS["http-1.0"](here).event(users)["path"] == "/dev/users/"
-    assert FRONTS["http-2.0"](here).event(users)["rawPath"] == "/dev/users/"
+    assert FRONTS["http-api-1.0"](here).event(users)["path"] == "/dev/users/"
+    assert FRONTS["http-api"](here).event(users)["rawPath"] == "/dev/users/"
     assert FRONTS["rest"](there).event(users)["path"] == "/v1/users/"
-    assert FRONTS["http-1.0"](there).event(users)["path"] == "/v1/users/"
-    assert FRONTS["http-2.0"](there).event(users)["rawPath"] == "/dev/users/"
+    assert FRONTS["http-api-1.0"](there).event(users)["path"] == "/v1/users/"
+    assert FRONTS["http-api"](there).event(users)["rawPath"] == "/dev/users/"
     with_parameter = Setup(route="/users/{id}")
-    for front, value in (("rest", "a%20b"), ("http-1.0", "a b"), ("http-2.0", "a b")):
+    for front, value in (("rest", "a%20b"), ("http-api-1.0", "a b"), ("http-api", "a b")):
         assert FRONTS[front](with_parameter).event(Request(target="/users/a%20b"))["pathParameters"] == {"id": value}
 
 

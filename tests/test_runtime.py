@@ -352,7 +352,7 @@ def test_doors(start: Start, door: Door) -> None:
 
 
 def hello() -> dict[str, str]:
-    return {path.name: path.read_text() for path in (ROOT / "examples/hello").glob("*.py")}
+    return {path.name: path.read_text() for path in (ROOT / "examples/hello/src").glob("*.py")}
 
 
 def test_the_example_with_serverless_wsgi(start: Start) -> None:
@@ -991,7 +991,7 @@ def test_on_arm64(engine: Engine, opt: Path, python312: Interpreter, tmp_path: P
     (client / "__pycache__").mkdir(exist_ok=True)
     task = write(
         tmp_path / "task",
-        {"routes.py": MACHINE, "lambda_function.py": (ROOT / "examples/hello/lambda_function.py").read_text()},
+        {"routes.py": MACHINE, "lambda_function.py": (ROOT / "examples/hello/src/lambda_function.py").read_text()},
     )
     places = {"opt": opt, "var/runtime": client, "var/task": task}
     files: dict[str, bytes | Path] = {

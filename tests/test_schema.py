@@ -12,7 +12,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from layerkit import checks, config, environment, publishing, targets
+from layerkit import checks, config, environment, publishing, running, targets
 from layerkit.config import load
 from layerkit.errors import ConfigError
 from layerkit.model import Bytecode, Prune
@@ -45,6 +45,7 @@ def resolved(part: Any) -> Any:
 
 CONTAINER = SCHEMA["properties"]["container"]["properties"]
 PUBLISH = SCHEMA["properties"]["publish"]["properties"]
+FUNCTION = sub("function", "properties")
 BUCKET = sub("bucket", "anyOf")[1]["properties"]
 
 
@@ -98,6 +99,7 @@ def test_words_are_those_of_the_code() -> None:
     assert sub("prune", "items", "enum") == list(Prune)
     assert sub("network", "enum") == list(environment.NETWORKS)
     assert sub("waive", "propertyNames", "enum") == list(rules())
+    assert tuple(FUNCTION["environment"]["propertyNames"]["not"]["enum"]) == targets.reserved_variables()
     assert tuple(BUCKET["mode"]["enum"]) == publishing.MODES
     assert tuple(sub("runtimes", "items", "anyOf")[0]["enum"]) == targets.known_runtimes()
 
@@ -116,11 +118,14 @@ def test_defaults_are_those_that_hold(tmp_path: Path) -> None:
     builds["system_packages"] = sub("layer", "properties", "system_packages", "default")
     shared = {key: sub(key, "default") for key in ("runtimes", "architectures", "bytecode", "prune")}
     bucket = {key: part["default"] for key, part in BUCKET.items() if "default" in part}
+    runs = {key: part["default"] for key, part in FUNCTION.items() if "default" in part}
     plain: dict[str, Any] = {"version": 1, "layers": {"a": {"source": "code"}}, "publish": {"bucket": "abc"}}
+    plain["functions"] = {"f": {"layers": ["a"]}}
     full = {
         "version": 1,
         "container": container,
         "layers": {"a": {"source": "code", **shared, **builds}},
+        "functions": {"f": {"layers": ["a"], **runs}},
         "publish": {"share": sub("share", "default"), "bucket": {"name": "abc", **bucket}},
     }
     path = write(tmp_path, yaml.safe_dump(plain))
@@ -139,6 +144,8 @@ def test_limits_are_those_of_aws_and_ours() -> None:
     assert BUCKET["prefix"]["maxLength"] == publishing.PREFIX_LENGTH
     assert PUBLISH["parameters"]["maxLength"] == publishing.PARAMETERS_LENGTH
     assert (CONTAINER["step_minutes"]["minimum"], CONTAINER["step_minutes"]["maximum"]) == environment.STEP_MINUTES
+    assert (FUNCTION["timeout"]["minimum"], FUNCTION["timeout"]["maximum"]) == running.timeouts() == (1, 900)
+    assert (FUNCTION["memory"]["minimum"], FUNCTION["memory"]["maximum"]) == running.memories() == (128, 10240)
     name = Draft202012Validator(sub("layer", "properties", "name"))
     assert name.is_valid("n" * targets.limit("name"))
     assert not name.is_valid("n" * (targets.limit("name") + 1))
@@ -161,6 +168,8 @@ def test_keys_are_those_of_the_parser() -> None:
 def test_patterns_are_those_of_the_parser() -> None:
     share = sub("share")["anyOf"][1]["properties"]
     patterns = {
+        FUNCTION["environment"]["propertyNames"]["pattern"]: running.VARIABLE,
+        FUNCTION["environment"]["additionalProperties"]["pattern"]: running.CONTENT,
         SCHEMA["properties"]["layers"]["propertyNames"]["pattern"]: config.KEY,
         sub("layer", "properties", "name", "pattern"): config.NAME,
         sub("function", "properties", "handler", "pattern"): config.HANDLER,

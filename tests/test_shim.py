@@ -25,10 +25,10 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.test import Client
 
-import gateways
 from asking import API, CONTEXT, FRONTS, SECRET, Environ, Handler, ask
 from conftest import ROOT
-from gateways import Front, HttpApi2, LoadBalancer, Request, RestApi, Setup
+from layerkit import fronts
+from layerkit.fronts import Front, HttpApi2, LoadBalancer, Request, RestApi, Setup
 
 LAYER = ROOT / "layers/lambda-wsgi"
 sys.path.insert(0, str(LAYER))
@@ -321,7 +321,7 @@ OTHERS: list[tuple[str, Any]] = [
     ("authorizer", {"type": "TOKEN", "authorizationToken": SECRET, "methodArn": ARN}),
     ("authorizer", of_http(RestApi(), type="REQUEST", methodArn=ARN)),
     ("authorizer", of_http(API, type="REQUEST", routeArn=ARN, identitySource=[SECRET])),
-    ("authorizer", of_http(gateways.HttpApi1(), type="REQUEST", methodArn=ARN, identitySource=SECRET)),
+    ("authorizer", of_http(fronts.HttpApi1(), type="REQUEST", methodArn=ARN, identitySource=SECRET)),
     ("WebSocket", {"headers": {"Cookie": SECRET}, "requestContext": {"eventType": "CONNECT", "connectionId": "a="}}),
     ("WebSocket", {"requestContext": {"eventType": "MESSAGE", "connectionId": "a="}, "body": SECRET}),
     ("Cognito", {"version": "1", "triggerSource": "PreSignUp_SignUp", "request": {"userAttributes": {"a": SECRET}}}),
@@ -685,7 +685,7 @@ def test_each_request_has_an_environ_of_its_own() -> None:
     assert seen(handler) == seen(handler)
 
 
-@pytest.mark.parametrize("front", [API, LoadBalancer(), gateways.LoadBalancerLists()], ids=lambda front: front.name)
+@pytest.mark.parametrize("front", [API, LoadBalancer(), fronts.LoadBalancerLists()], ids=lambda front: front.name)
 @pytest.mark.parametrize("fails", [False, True])
 def test_the_app_may_do_with_its_environ_what_it_likes(front: Front, fails: bool) -> None:
     def app(environ: Environ, start_response: Any) -> list[bytes]:

@@ -14,10 +14,10 @@ from flask import Blueprint, Flask, Response, abort, got_request_exception, redi
 from werkzeug.exceptions import HTTPException, ImATeapot
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-import gateways
 from asking import API, CONTEXT, FRONTS, SECRET, Environ, Handler, ask
 from conftest import ROOT
-from gateways import Front, LoadBalancer, Request
+from layerkit import fronts
+from layerkit.fronts import Front, LoadBalancer, Request
 
 sys.path.insert(0, str(ROOT / "layers/lambda-wsgi"))
 
@@ -54,7 +54,7 @@ def flask(error: BaseException | None = None, **config: Any) -> Flask:
     return app
 
 
-def told(response: gateways.Response) -> dict[str, Any]:
+def told(response: fronts.Response) -> dict[str, Any]:
     """The JSON of a failure."""
     assert response.get("Content-Type") == "application/json"
     found: dict[str, Any] = json.loads(response.body)
@@ -466,7 +466,7 @@ def test_too_large_is_an_error_status_too() -> None:
 
 @pytest.mark.parametrize("cors_origins", ["", "*"])
 @pytest.mark.parametrize("body", ["a", "abc", "ab=c", "ab==ab==", "a b=", "é===", "YWJj\n", "!!!!"])
-@pytest.mark.parametrize("front", [API, ALB, gateways.LatticeV1(), gateways.RestApi()], ids=lambda front: front.name)
+@pytest.mark.parametrize("front", [API, ALB, fronts.LatticeV1(), fronts.RestApi()], ids=lambda front: front.name)
 def test_a_body_that_is_not_the_base64_it_should_be(
     front: Front, body: str, cors_origins: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -530,7 +530,7 @@ FAILING: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("front", [gateways.RestApi(), API, ALB], ids=lambda front: front.name)
+@pytest.mark.parametrize("front", [fronts.RestApi(), API, ALB], ids=lambda front: front.name)
 @pytest.mark.parametrize("name", FAILING)
 @pytest.mark.parametrize("settings", [{}, {"debug": True}, {"error_status": "400-599"}], ids=["", "debug", "raised"])
 def test_nothing_secret_is_in_a_log(
@@ -566,7 +566,7 @@ LINES = ["%0A", "%0D%0A", "%0d", "%E2%80%A8", "%C2%85", "%1B[2K", "%00"]
 
 @pytest.mark.parametrize("raised", [False, True])
 @pytest.mark.parametrize("line", LINES)
-@pytest.mark.parametrize("front", [gateways.RestApi(), API, ALB], ids=lambda front: front.name)
+@pytest.mark.parametrize("front", [fronts.RestApi(), API, ALB], ids=lambda front: front.name)
 def test_a_path_cannot_write_lines_into_the_log(
     front: Front, line: str, raised: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -590,17 +590,17 @@ ORIGIN = "https://app.example"
 
 def preflight(
     handler: Handler, method: str = "PUT", headers: str = "", *, origin: str = ORIGIN, front: Front = API
-) -> gateways.Response:
+) -> fronts.Response:
     lines = [("Origin", origin), ("Access-Control-Request-Method", method)]
     lines += [("Access-Control-Request-Headers", headers)] * bool(headers)
     return ask(handler, "OPTIONS", "/a", *lines, front=front)
 
 
-def words(response: gateways.Response, name: str) -> list[str]:
+def words(response: fronts.Response, name: str) -> list[str]:
     return [word.strip() for word in (response.get(name) or "").split(",") if word.strip()]
 
 
-def may_read(response: gateways.Response, *, origin: str = ORIGIN, credentials: bool = False) -> bool:
+def may_read(response: fronts.Response, *, origin: str = ORIGIN, credentials: bool = False) -> bool:
     """What a browser says: fetch.spec.whatwg.org, CORS check."""
     allowed = response.get("Access-Control-Allow-Origin")
     if allowed == "*" and not credentials:
@@ -609,7 +609,7 @@ def may_read(response: gateways.Response, *, origin: str = ORIGIN, credentials: 
 
 
 def may_send(
-    response: gateways.Response,
+    response: fronts.Response,
     method: str = "PUT",
     headers: str = "",
     *,
@@ -628,7 +628,7 @@ def may_send(
     )
 
 
-def permissions(response: gateways.Response) -> list[str]:
+def permissions(response: fronts.Response) -> list[str]:
     return [name for name, _ in response.headers if name.lower().startswith("access-control-")]
 
 
@@ -771,7 +771,7 @@ def shop(**settings: Any) -> LambdaWSGI:
     return LambdaWSGI(app, **settings)
 
 
-@pytest.mark.parametrize("front", [gateways.RestApi(), API, ALB], ids=lambda front: front.name)
+@pytest.mark.parametrize("front", [fronts.RestApi(), API, ALB], ids=lambda front: front.name)
 @pytest.mark.parametrize("origins", [ORIGIN, "*"])
 @pytest.mark.parametrize(
     ("method", "target", "status"),

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from conftest import ROOT
-from gateways import HttpApi2, Request, Response, RestApi
+from layerkit.fronts import HttpApi2, Request, Response, RestApi
 
 LAYER = ROOT / "layers/lambda-wsgi"
 sys.path.insert(0, str(LAYER))
@@ -339,7 +339,7 @@ def application(environ, start_response):
 """
 ASK = """
 import json, logging, sys, types
-from gateways import HttpApi2, Request, RestApi
+from layerkit.fronts import HttpApi2, Request, RestApi
 
 class Json(logging.StreamHandler):  # as the runtime's, which writes all that a record has
     def format(self, record):

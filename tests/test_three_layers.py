@@ -162,7 +162,7 @@ def run(
     prefix: list[str], python: Interpreter, opt: Path, code: str, *flags: str
 ) -> subprocess.CompletedProcess[str]:
     """Run `code` with Lambda's sys.path: the function's folder, /opt/python, the runtime; no site-packages."""
-    path = f"import sys; sys.path[:0] = [{str(ROOT / 'examples/hello')!r}, {str(opt / 'python')!r}]; "
+    path = f"import sys; sys.path[:0] = [{str(ROOT / 'examples/hello/src')!r}, {str(opt / 'python')!r}]; "
     command = [*prefix, str(python.executable), "-I", "-S", *flags, "-c", path + code]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]

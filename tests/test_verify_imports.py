@@ -1070,7 +1070,7 @@ def test_the_three_layers_and_their_function(
         task(shim, "lambda_wsgi", target=runtime),
         task(
             [flask, wsgi, shim],
-            source=ROOT / "examples/hello",
+            source=ROOT / "examples/hello/src",
             handler="lambda_function.lambda_handler",
             target=runtime,
         ),
