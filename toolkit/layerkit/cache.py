@@ -22,6 +22,7 @@ from layerkit.files import disk_errors
 
 ABANDONED = 24 * 3600  # seconds after which a half-written part is surely nobody's any more
 UNUSED = 90 * 24 * 3600  # seconds after which a part that no build read is dropped
+KEPT = ("wheels", "logs", "tools", "runtime", "unpacked")  # folders whose items are used or not as a whole
 
 
 def default_folder() -> Path:
@@ -102,7 +103,7 @@ class Cache:
             return False
 
     def _tidy(self, top: Path) -> None:
-        """Remove what killed processes left, and parts, wheels and logs that no build has used for long."""
+        """Remove what killed processes left, and what no command has used for long."""
         for item in top.iterdir():
             with suppress(BlockingIOError), _locked(item, fcntl.LOCK_NB):
                 shutil.rmtree(item, ignore_errors=True)
@@ -112,7 +113,7 @@ class Cache:
                 age = now - file.stat().st_mtime
                 if age > UNUSED or (file.name.startswith(".") and age > ABANDONED):
                     file.unlink()
-        for item in (*self.folder.glob("wheels/*"), *self.folder.glob("logs/*"), *self.folder.glob("tools/*")):
+        for item in (item for kind in KEPT for item in self.folder.glob(f"{kind}/*")):
             with suppress(OSError):
                 if now - item.stat().st_mtime > UNUSED:
                     shutil.rmtree(item) if item.is_dir() else item.unlink()

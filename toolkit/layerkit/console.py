@@ -230,7 +230,12 @@ class Console:
             seconds = time.monotonic() - self.start
             self._print(f"{reports.summary(result)}; {seconds:.1f} s")
         if result.unrecorded:
-            self._error(result.unrecorded)
+            self.problem(result.unrecorded)
+
+    def log(self, line: str) -> None:
+        """A line of a function's log, as it comes; in JSON they stand together in the result."""
+        if not self.as_json:
+            self._print(line)
 
     def asked(self, text: str, facts: object) -> None:
         """What a command was asked for goes to standard output: text for people, or JSON."""
@@ -255,9 +260,10 @@ class Console:
             ]
             fields = {key: getattr(error, key) for key in keys}
             self._result({"error": {"kind": type(error).__name__, **fields, "problems": problems}})
-        self._error(error)
+        self.problem(error)
 
-    def _error(self, error: LayerkitError) -> None:
+    def problem(self, error: LayerkitError) -> None:
+        """What went wrong; the result, if there is one, is told besides."""
         if self.github:
             self._print(f"::error title=layerkit::{_escaped(str(error))}")
         self._print(f"{self._coloured('error:', 'error')} {error}")

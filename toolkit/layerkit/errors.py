@@ -143,3 +143,9 @@ class DonePartly(LayerkitError):
     """Some of what was asked is done and some is not; unless it says otherwise, running it again does the rest."""
 
     exit_code = 18
+
+
+class FunctionFailed(LayerkitError):
+    """A function that was run here raised, ended, took too long, or answered what its front does not take."""
+
+    exit_code = 19

@@ -10,7 +10,7 @@ from typing import NoReturn
 import click
 
 from layerkit import __version__
-from layerkit.cli import attaching, building, granting, operating, publishing, verifying
+from layerkit.cli import attaching, building, granting, operating, publishing, running, verifying
 from layerkit.cli.base import INTERRUPTED
 
 
@@ -22,6 +22,7 @@ def cli() -> None:
 
 for command in (
     building.init, building.lock, building.build, verifying.verify, verifying.explain,
+    running.invoke, running.serve,
     publishing.publish, publishing.arns, operating.list_, operating.prune, attaching.attach, granting.iam_policy,
     building.doctor,
 ):  # fmt: skip

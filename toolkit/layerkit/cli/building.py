@@ -7,24 +7,33 @@ from pathlib import Path
 
 import click
 
+from layerkit import examples
 from layerkit.cli.base import file_option, output_options, session
 
 
 @click.command()
-@click.argument("folder", type=click.Path(file_okay=False, path_type=Path), default=Path())
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path), required=False)
+@click.option("--example", type=click.Choice(examples.NAMES),
+              help="Write this whole project instead, which works as it is.")  # fmt: skip
 @click.option("--github", "services", flag_value="github", multiple=True,
               help="Write the GitHub workflow that publishes when a tag v* is pushed.")  # fmt: skip
 @click.option("--gitlab", "services", flag_value="gitlab", multiple=True, help="The same for GitLab CI.")
 @output_options
-def init(folder: Path, as_json: bool, quiet: bool, services: tuple[str, ...]) -> None:
-    """Write a commented starter layers.yaml, or the CI job that publishes, into FOLDER (default: here)."""
+def init(folder: Path | None, as_json: bool, quiet: bool, services: tuple[str, ...], example: str | None) -> None:
+    """Write a commented starter layers.yaml, or the CI job that publishes, into FOLDER (default: here).
+
+    With --example, a whole project, into a folder of its name unless FOLDER is given.  Nothing that is there already
+    is overwritten: then nothing is written at all.
+    """
     from layerkit import starter
 
     with session(quiet=quiet, as_json=as_json) as console:
-        written = [str(path) for path in starter.write(folder, services)]
-        following = "what to set up there: docs/ci.md" if services else "next: layerkit lock, then layerkit build"
+        started = starter.write(folder or Path(example or "."), services, example or "")
+        written = [str(path) for path in started.files]
+        what = f"{example}: {len(written)} files" if example else ", ".join(written)
         verb = "is" if len(written) == 1 else "are"
-        console.said(f"{', '.join(written)} {verb} written; {following}", file=written[0], files=written)
+        following = "what to set up there: docs/ci.md" if services else f"next: {' && '.join(started.following)}"
+        console.said(f"{what} {verb} written; {following}", file=written[0], files=written)
 
 
 @click.command()

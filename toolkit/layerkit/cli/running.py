@@ -43,10 +43,16 @@ def front_option(command: F) -> F:
 @click.command()
 @click.argument("function")
 @click.option("--event", type=click.File("r", encoding="utf-8"), metavar="FILE|-", help="The event, as JSON.")
-@click.option("--request", "http", default="GET /", show_default=True, metavar="'METHOD /PATH'",
-              help="An HTTP request that the front makes the event of.")  # fmt: skip
+@click.option("--request", "http", default="/", metavar="'METHOD /PATH'",
+              help="An HTTP request that the front makes the event of; default: GET /.")  # fmt: skip
 @click.option("--header", "-H", "headers", multiple=True, metavar="'NAME: VALUE'", help="Of the request; repeatable.")
-@click.option("--data", "-d", default="", metavar="TEXT|@FILE", help="The body of the request.")
+@click.option(
+    "--data",
+    "-d",
+    default="",
+    metavar="TEXT|@FILE",
+    help="The body of the request: JSON if it is that, else a form, unless --header says.",
+)
 @front_option
 @run_options
 @output_folder
@@ -77,14 +83,13 @@ def invoke(
         run=run,
         event=event.read() if event else "",
         http=http,
-        headers=_headers(headers),
+        headers=headers,
         body=_body(data),
         front=front,
     )  # fmt: skip
     with session(quiet=quiet, as_json=as_json, kept="nothing of it is left") as console:
         told = local.invoke(request, Cache(default_folder()), console)
-        console.invoked(told)
-        if report.failure(told):
+        if not report.tell(told, console):
             sys.exit(FunctionFailed.exit_code)
 
 
@@ -123,16 +128,6 @@ def _variables(given: tuple[str, ...]) -> dict[str, str]:
             raise click.BadParameter(f"{text!r}: write NAME=VALUE, or the NAME of a variable that is set here")
         found[name] = value if equals else os.environ[name]
     return found
-
-
-def _headers(given: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
-    found = []
-    for text in given:
-        name, colon, value = text.partition(":")
-        if not colon or not name.strip():
-            raise click.BadParameter(f"{text!r}: write 'Name: value'")
-        found.append((name.strip(), value.strip().encode().decode("latin-1")))
-    return tuple(found)
 
 
 def _body(given: str) -> bytes:

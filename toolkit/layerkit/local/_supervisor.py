@@ -14,144 +14,21 @@ import signal
 import socket
 import sys
 import time
-from contextlib import suppress
 
 TYPE_CHECKING = False  # not from typing
 if TYPE_CHECKING:
     from typing import Any
 
+    from layerkit.local._calls import Connection, report_of
+    from layerkit.local._child import CHUNK, Child, read, signal_name
+else:
+    sys.path[:0] = [os.path.dirname(os.path.abspath(__file__))]  # they stand beside this file
+    from _calls import Connection, report_of
+    from _child import CHUNK, Child, read, signal_name
+
 PREFIX = "/2018-06-01/runtime/"
 LIMIT = 6_291_556  # bytes of an answer: "Function.ResponseSizeTooLarge"
 LOOK = 0.02  # seconds between two looks at the memory
-CHUNK = 1 << 20
-
-
-class Connection:
-    """One of the runtime client's, read as far as a request is whole."""
-
-    def __init__(self, handle: socket.socket) -> None:
-        self.handle, self.data, self.told_to_continue = handle, bytearray(), False
-
-    def request(self) -> "tuple[str, str, bytes] | None":
-        """(method, path, body) once it is there."""
-        end = self.data.find(b"\r\n\r\n")
-        if end < 0:
-            return None
-        first, *lines = self.data[:end].decode("latin-1").split("\r\n")
-        pairs = (line.partition(":") for line in lines)
-        headers = {name.strip().lower(): value.strip() for name, _, value in pairs}
-        size = int(headers.get("content-length", "0"))
-        if "expect" in headers and not self.told_to_continue:
-            self.handle.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
-            self.told_to_continue = True
-        if len(self.data) < end + 4 + size:
-            return None
-        body = bytes(self.data[end + 4 : end + 4 + size])
-        del self.data[: end + 4 + size]
-        self.told_to_continue = False
-        method, path, _ = first.split(" ", 2)
-        return method, path, body
-
-    def answer(self, status: str, body: bytes = b"", headers: "dict[str, str] | None" = None) -> None:
-        fields = {"Content-Type": "application/json", "Content-Length": str(len(body)), **(headers or {})}
-        head = f"HTTP/1.1 {status}\r\n" + "".join(f"{name}: {value}\r\n" for name, value in fields.items())
-        with suppress(OSError):  # its end is seen when it is read
-            self.handle.sendall(head.encode("latin-1") + b"\r\n" + body)
-
-
-class Child:
-    """The function's process, its output, and what it says of an init that fails."""
-
-    def __init__(self, spec: "dict[str, Any]", address: str) -> None:
-        self.output, output = os.pipe()
-        self.word, word = os.pipe()
-        self.began = time.monotonic()
-        self.rest, self.words = b"", b""
-        self.peak = 0
-        self.ended = False  # of its output
-        self.pid = os.fork()
-        if self.pid == 0:
-            self._become(spec, address, output, word)
-        os.close(output)
-        os.close(word)
-        for handle in (self.output, self.word):
-            os.set_blocking(handle, False)
-
-    def _become(self, spec: "dict[str, Any]", address: str, output: int, word: int) -> None:
-        """Never returns."""
-        try:
-            os.setsid()
-            signal.signal(signal.SIGINT, signal.SIG_DFL)
-            signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-            os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-            os.dup2(output, 1)
-            os.dup2(output, 2)
-            os.set_inheritable(word, True)
-            if spec["user"]:
-                user, group = spec["user"]
-                os.setgroups([])
-                os.setgid(group)
-                os.setuid(user)
-            os.chdir(spec["folder"])
-            command = [part.replace("{word}", str(word)) for part in spec["command"]]
-            os.execve(command[0], command, {**spec["environment"], "AWS_LAMBDA_RUNTIME_API": address})  # noqa: S606
-        except OSError as error:
-            os.write(2, f"{error}\n".encode())
-        finally:
-            os._exit(127)
-
-    def lines(self) -> "list[str]":
-        """What it has written by now, whole lines."""
-        data, self.ended = _read(self.output)
-        self.rest += data
-        *whole, self.rest = self.rest.split(b"\n")
-        return [line.decode("utf-8", "replace") for line in whole]
-
-    def last_lines(self) -> "list[str]":
-        lines = self.lines()
-        if self.rest:
-            lines.append(self.rest.decode("utf-8", "replace"))
-        return lines
-
-    def cause(self) -> "list[str]":
-        """The traceback of its init."""
-        self.words += _read(self.word)[0]
-        try:
-            return [str(line) for line in json.loads(self.words)]
-        except ValueError:
-            return []
-
-    def look(self) -> int:
-        """The bytes of memory that it has now; remembers the most."""
-        try:
-            with open(f"/proc/{self.pid}/status", "rb") as file:
-                fields = dict(line.split(b":", 1) for line in file.read().splitlines() if b":" in line)
-            self.peak = max(self.peak, int(fields[b"VmHWM"].split()[0]) * 1024)
-            return int(fields[b"VmRSS"].split()[0]) * 1024
-        except (OSError, KeyError, ValueError):  # it has just ended
-            return 0
-
-    def signal(self, number: int) -> None:
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, number)
-
-    def close(self) -> None:
-        os.close(self.output)
-        os.close(self.word)
-
-
-def _read(handle: int) -> "tuple[bytes, bool]":
-    """What is there, at least all that was when this began (a pipe holds 64 kB); and whether that was the end."""
-    found: list[bytes] = []
-    try:
-        for _ in range(16):
-            chunk = os.read(handle, CHUNK)
-            if not chunk:
-                return b"".join(found), True
-            found.append(chunk)
-    except BlockingIOError:
-        pass
-    return b"".join(found), False
 
 
 class Supervisor:
@@ -197,7 +74,7 @@ class Supervisor:
             accepted, _ = self.listener.accept()
             self.connections[accepted.fileno()] = Connection(accepted)
         elif handle == self.wake:
-            _read(self.wake)
+            read(self.wake)
         elif handle in self.connections:
             self.read_call(self.connections[handle])
         else:
@@ -232,7 +109,7 @@ class Supervisor:
         self.gone({"errorType": kind, "errorMessage": self.worded(message)})
 
     def child_ended(self, status: int) -> None:
-        how = f"exit status {status}" if status >= 0 else f"signal: {_signal_name(-status)}"
+        how = f"exit status {status}" if status >= 0 else f"signal: {signal_name(-status)}"
         message = f"Runtime exited with error: {how}" if status else "Runtime exited without providing a reason"
         self.gone(self.report or {"errorType": "Runtime.ExitError", "errorMessage": self.worded(message)})
 
@@ -260,7 +137,7 @@ class Supervisor:
     # -- events
 
     def read_events(self) -> None:
-        chunk, self.ended = _read(0)
+        chunk, self.ended = read(0)
         self.given += chunk
         if b"\n" in chunk:  # not a look at all of a large one for each of its pieces
             *lines, rest = self.given.split(b"\n")
@@ -325,12 +202,12 @@ class Supervisor:
         if (method, what) == ("GET", "invocation/next"):
             self.asked(connection)
         elif (method, what) == ("POST", "init/error"):
-            self.report = _json(body)
+            self.report = report_of(body)
             connection.answer("202 Accepted", b'{"status":"OK"}')
         elif method == "POST" and self.event and what == f"invocation/{self.event['id']}/response":
             self.answered(connection, body)
         elif method == "POST" and self.event and what == f"invocation/{self.event['id']}/error":
-            self.done(error={"report": _json(body)})
+            self.done(error={"report": report_of(body)})
             connection.answer("202 Accepted", b'{"status":"OK"}')
         elif (method, what) == ("GET", "restore/next"):
             connection.answer("200 OK")
@@ -368,22 +245,6 @@ class Supervisor:
         self.child.look()
         self.phase = "after"  # until it asks for the next event
         self.finish(self.child, **facts)
-
-
-def _json(body: bytes) -> "dict[str, Any]":
-    try:
-        found = json.loads(body)
-    except ValueError:
-        found = None
-    if isinstance(found, dict):
-        return found
-    return {"errorType": "Unhandled", "errorMessage": body.decode("utf-8", "replace")}
-
-
-def _signal_name(number: int) -> str:
-    """As Go words it, in which Lambda is written."""
-    names = {signal.SIGKILL: "killed", signal.SIGSEGV: "segmentation fault", signal.SIGABRT: "aborted"}
-    return names.get(signal.Signals(number), signal.Signals(number).name)
 
 
 def tell(**facts: object) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import platform
 from contextlib import suppress
 from dataclasses import replace
@@ -33,6 +34,7 @@ def folder(target: Target, cache: Cache) -> Path:
     """
     kept = cache.folder / "runtime" / key(target)
     if kept.exists():
+        os.utime(kept)  # it is used
         return kept
     with cache.workspace() as work, disk_errors(cache.folder):
         made = work / "runtime"

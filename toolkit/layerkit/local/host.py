@@ -41,7 +41,8 @@ class Host(Machine):
             folder = work / "function"
             program = {name: resources.files("layerkit.local").joinpath(name).read_bytes() for name in PROGRAM}
             try:
-                prepare(Unpacked(work), folder, runnable.zips, runnable.function.source, program)
+                kept = self.cache.folder / "unpacked" if self.isolated else None
+                prepare(Unpacked(work, kept), folder, runnable.zips, runnable.function.source, program)
                 start = self._isolated if self.isolated else self._plain
                 command, paths, top, python = start(folder, found.executable, parts, runnable)
                 root = os.geteuid() == 0
@@ -54,7 +55,7 @@ class Host(Machine):
 
     def unlike(self, target: Target) -> Iterator[str]:
         yield from super().unlike(target)
-        yield "the memory is looked at 50 times a second, not limited, and the processor has no share of it"
+        yield "the memory is looked at, not limited; the processor is not shared as memory would have it"
 
     def _isolated(
         self, folder: Path, executable: Path, parts: Sequence[Path], runnable: Runnable

@@ -38,7 +38,7 @@ def invoke(request: InvokeRequest, cache: Cache, console: Console) -> Told:
     for warning in found.warnings:
         console.warn(warning)
     front = fronts.front(request.front)
-    http = None if request.event else fronts.parse_request(request.http, request.headers, request.body)
+    http = None if request.event else _request(request)
     event = _event(front, http) if http else _checked(request.event)
     with places.opened(places.places(request.run, cache, console), found.runnable, console.log) as environment:
         invocation = environment.invoke(event, http.request_id if http else "")
@@ -58,9 +58,25 @@ def invoke(request: InvokeRequest, cache: Cache, console: Console) -> Told:
     )
 
 
+def _request(request: InvokeRequest) -> fronts.Request:
+    headers = tuple(map(fronts.parse_header, request.headers))
+    if request.body and not any(name.lower() == "content-type" for name, _ in headers):
+        kind = "application/json" if _is_json(request.body) else "application/x-www-form-urlencoded"
+        headers = (*headers, ("Content-Type", kind))
+    return fronts.parse_request(request.http, headers, request.body)
+
+
+def _is_json(body: bytes) -> bool:
+    try:
+        json.loads(body)
+    except ValueError:
+        return False
+    return True
+
+
 def _event(front: fronts.Front, request: fronts.Request) -> str:
     try:
-        return json.dumps(front.event(request))
+        return front.payload(request)
     except fronts.Refused as error:
         raise ConfigError(
             f"the front does not take the request: {error.reason}", where=f"--front {front.name}"

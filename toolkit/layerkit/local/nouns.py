@@ -77,7 +77,7 @@ class Place(Protocol):
     """Where functions can be run: this machine, or a container engine."""
 
     def open(self, runnable: Runnable, listen: Listen) -> AbstractContextManager[Environment]:
-        """An environment, whose end leaves nothing behind.  Raises NotHere where it does not fit, Refused for a zip."""
+        """An environment, whose end leaves nothing behind.  Raises NotHere where it does not fit, Refused."""
         ...
 
 

@@ -6,7 +6,7 @@ import json
 from base64 import b64encode
 from collections.abc import Iterator
 from http.client import responses
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from layerkit.errors import FunctionFailed
 from layerkit.fronts import Response
@@ -14,7 +14,24 @@ from layerkit.local.blame import Blame
 from layerkit.local.invoke import Told
 from layerkit.local.nouns import Failure, Invocation
 
+if TYPE_CHECKING:
+    from layerkit.console import Console
+
 MEGABYTE = 1024 * 1024
+
+
+def tell(told: Told, console: Console) -> bool:
+    """The answer to standard output; what it took, and what went wrong, to standard error.  Whether all went well."""
+    text = as_text(told)
+    if text or console.as_json:
+        console.asked(text, as_json(told) | {"warnings": console.warnings})
+    console.note(summary(told))
+    if told.unlike:
+        console.note(f"unlike Lambda: {'; '.join(told.unlike)}")
+    error = failure(told)
+    if error:
+        console.problem(error)
+    return not error
 
 
 def as_text(told: Told) -> str:

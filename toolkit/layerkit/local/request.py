@@ -35,8 +35,8 @@ class InvokeRequest:
 
     run: RunRequest
     event: str = ""  # JSON; "": the HTTP request
-    http: str = "GET /"
-    headers: tuple[tuple[str, str], ...] = ()
+    http: str = "/"  # a path alone: GET, or POST with a body
+    headers: tuple[str, ...] = ()  # "Name: value"
     body: bytes = b""
     front: str = "http-api"
 

@@ -9,6 +9,7 @@ import threading
 import time
 import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any
 
@@ -19,7 +20,7 @@ from layerkit.sandbox.surroundings import ACCOUNT, LAMBDA, TOP, NotHere, Paths
 
 INIT = 10  # seconds; AWS Lambda Developer Guide, "Lambda execution environment": the init phase is limited to them
 MEGABYTE = 1024 * 1024
-PROGRAM = ("_supervisor.py", "_bootstrap.py")  # the files that stand in /layerkit
+PROGRAM = ("_supervisor.py", "_bootstrap.py", "_calls.py", "_child.py")  # the files that stand in /layerkit
 
 
 def spec(
@@ -67,7 +68,8 @@ class Session:
         self.turn = threading.Lock()
         self.log: list[str] = []
         self.reader = threading.Thread(target=self._read, daemon=True)
-        self._write(given)
+        with suppress(OSError):  # it has ended already: it is read why
+            self._write(given)
         self.reader.start()
         started = self.first.get()
         if started is None:

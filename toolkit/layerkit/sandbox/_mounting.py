@@ -2,8 +2,8 @@
 
 Standard input, or the file that an argument names, is marshalled: what stands where, and the command.  In new
 namespaces there are the system's folders, /var/lang, /opt and /var/task, all read-only, and nothing of the machine's
-homes.  Root stays root, so that what is imported, as Lambda's user, cannot reach the process that watches; anybody else
-is that user in a user namespace.
+homes.  Root stays root, so that what is imported, as Lambda's user, cannot reach the process that watches; anybody
+else is that user in a user namespace.
 What it cannot do is told as {"unfit": ...}.
 Source of the calls: mount(2), unshare(2), user_namespaces(7).
 """

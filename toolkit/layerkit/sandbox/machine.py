@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import platform
 import shutil
@@ -14,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from layerkit import bytecode
+from layerkit.files import disk_errors
 from layerkit.model import Interpreter, Target
 from layerkit.sandbox._folders import merge
 from layerkit.sandbox.surroundings import PASSWD, RUNTIME, USER, NotHere
@@ -83,10 +86,13 @@ class Machine:
 
 
 class Unpacked:
-    """Each zip is unpacked once, into a folder of `work`."""
+    """Each zip is unpacked once, into a folder of `work`.
 
-    def __init__(self, work: Path) -> None:
-        self.work, self.owned = work / "zips", os.geteuid() != 0
+    With `kept`, a folder of the cache, that is there, once for all runs: where nobody who runs can write to it.
+    """
+
+    def __init__(self, work: Path, kept: Path | None = None) -> None:
+        self.work, self.kept, self.owned = work / "zips", kept, os.geteuid() != 0
         self.work.mkdir()
         self.found: dict[Path, tuple[str, dict[str, int]]] = {}
 
@@ -94,8 +100,29 @@ class Unpacked:
         """The folder, and the modes that its own folders are to have in the end.  Raises Refused."""
         if file not in self.found:
             folder = self.work / str(len(self.found))
-            self.found[file] = str(folder), unpack(file, folder, owned=self.owned)
+            self.found[file] = self._keep(file, folder, self.kept) if self.kept else self._unpack(file, folder)
         return self.found[file]
+
+    def _unpack(self, file: Path, folder: Path) -> tuple[str, dict[str, int]]:
+        return str(folder), unpack(file, folder, owned=self.owned)
+
+    def _keep(self, file: Path, folder: Path, kept: Path) -> tuple[str, dict[str, int]]:
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        place = kept / f"{digest}{'-owned' if self.owned else ''}"
+        with suppress(OSError, ValueError):
+            modes = dict(json.loads((place / "modes.json").read_bytes()))
+            os.utime(place)  # it is used
+            return str(place / "content"), modes
+        folder.mkdir()
+        _, modes = self._unpack(file, folder / "content")
+        (folder / "modes.json").write_text(json.dumps(modes))
+        with disk_errors(kept):
+            kept.mkdir(exist_ok=True)
+            try:
+                folder.rename(place)
+            except OSError:  # another process was here first
+                return str(folder / "content"), modes
+        return str(place / "content"), modes
 
 
 def prepare(

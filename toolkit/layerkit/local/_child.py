@@ -1,0 +1,114 @@
+"""Part of `_supervisor.py`: a function's process, what it writes and the memory that it takes."""
+
+import json
+import os
+import signal
+import time
+from contextlib import suppress
+
+TYPE_CHECKING = False  # not from typing
+if TYPE_CHECKING:
+    from typing import Any
+
+CHUNK = 1 << 20
+
+
+class Child:
+    """The function's process, its output, and what it says of an init that fails."""
+
+    def __init__(self, spec: "dict[str, Any]", address: str) -> None:
+        self.output, output = os.pipe()
+        self.word, word = os.pipe()
+        self.began = time.monotonic()
+        self.rest, self.words = b"", b""
+        self.peak = 0
+        self.ended = False  # of its output
+        self.pid = os.fork()
+        if self.pid == 0:
+            self._become(spec, address, output, word)
+        os.close(output)
+        os.close(word)
+        for handle in (self.output, self.word):
+            os.set_blocking(handle, False)
+
+    def _become(self, spec: "dict[str, Any]", address: str, output: int, word: int) -> None:
+        """Never returns."""
+        try:
+            os.setsid()
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+            os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+            os.dup2(output, 1)
+            os.dup2(output, 2)
+            os.set_inheritable(word, True)
+            if spec["user"]:
+                user, group = spec["user"]
+                os.setgroups([])
+                os.setgid(group)
+                os.setuid(user)
+            os.chdir(spec["folder"])
+            command = [part.replace("{word}", str(word)) for part in spec["command"]]
+            os.execve(command[0], command, {**spec["environment"], "AWS_LAMBDA_RUNTIME_API": address})  # noqa: S606
+        except OSError as error:
+            os.write(2, f"{error}\n".encode())
+        finally:
+            os._exit(127)
+
+    def lines(self) -> "list[str]":
+        """What it has written by now, whole lines."""
+        data, self.ended = read(self.output)
+        self.rest += data
+        *whole, self.rest = self.rest.split(b"\n")
+        return [line.decode("utf-8", "replace") for line in whole]
+
+    def last_lines(self) -> "list[str]":
+        lines = self.lines()
+        if self.rest:
+            lines.append(self.rest.decode("utf-8", "replace"))
+        return lines
+
+    def cause(self) -> "list[str]":
+        """The traceback of its init."""
+        self.words += read(self.word)[0]
+        try:
+            return [str(line) for line in json.loads(self.words)]
+        except ValueError:
+            return []
+
+    def look(self) -> int:
+        """The bytes of memory that it has now; remembers the most."""
+        try:
+            with open(f"/proc/{self.pid}/status", "rb") as file:
+                fields = dict(line.split(b":", 1) for line in file.read().splitlines() if b":" in line)
+            self.peak = max(self.peak, int(fields[b"VmHWM"].split()[0]) * 1024)
+            return int(fields[b"VmRSS"].split()[0]) * 1024
+        except (OSError, KeyError, ValueError):  # it has just ended
+            return 0
+
+    def signal(self, number: int) -> None:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, number)
+
+    def close(self) -> None:
+        os.close(self.output)
+        os.close(self.word)
+
+
+def read(handle: int) -> "tuple[bytes, bool]":
+    """What is there, at least all that was when this began (a pipe holds 64 kB); and whether that was the end."""
+    found: list[bytes] = []
+    try:
+        for _ in range(16):
+            chunk = os.read(handle, CHUNK)
+            if not chunk:
+                return b"".join(found), True
+            found.append(chunk)
+    except BlockingIOError:
+        pass
+    return b"".join(found), False
+
+
+def signal_name(number: int) -> str:
+    """As Go words it, in which Lambda is written."""
+    names = {signal.SIGKILL: "killed", signal.SIGSEGV: "segmentation fault", signal.SIGABRT: "aborted"}
+    return names.get(signal.Signals(number), signal.Signals(number).name)
