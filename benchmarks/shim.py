@@ -98,7 +98,7 @@ class Bench:
 
     def process(self, what: str, adapter: str) -> list[str | Path]:
         program = self.place.project / "benchmarks/shim_process.py"
-        folders = [*self.folders(adapter), self.place.project / "tests"]
+        folders = [*self.folders(adapter), self.place.project / "tests", self.place.project / "toolkit"]
         return [self.place.python.executable, "-I", "-S", program, what, adapter, *folders]
 
 

@@ -47,7 +47,7 @@ HEADERS = (
 class Case:
     """A request behind a front, and what the app answers."""
 
-    front: str  # as in tests/gateways.py
+    front: str  # as in layerkit.fronts
     kind: str = "application/json"
     body: bytes = b'{"id": 7, "name": "Ada"}'
     flask: bool = False  # a real app with a route; its whole time counts
@@ -59,12 +59,12 @@ class Case:
 
 
 CASES = {
-    "HTTP API, payload 2.0": Case(front="http-2.0"),
+    "HTTP API, payload 2.0": Case(front="http-api"),
     "REST API, payload 1.0": Case(front="rest"),
     "ALB": Case(front="alb"),
-    "HTTP API 2.0, answer of 100 kB text": Case(front="http-2.0", kind="text/html; charset=utf-8", body=TEXT),
-    "HTTP API 2.0, answer of 100 kB binary": Case(front="http-2.0", kind="image/png", body=bytes(range(250)) * 400),
-    "Flask, HTTP API, payload 2.0": Case(front="http-2.0", flask=True),
+    "HTTP API 2.0, answer of 100 kB text": Case(front="http-api", kind="text/html; charset=utf-8", body=TEXT),
+    "HTTP API 2.0, answer of 100 kB binary": Case(front="http-api", kind="image/png", body=bytes(range(250)) * 400),
+    "Flask, HTTP API, payload 2.0": Case(front="http-api", flask=True),
     "Flask, REST API, payload 1.0": Case(front="rest", flask=True),
     "Flask, ALB": Case(front="alb", flask=True),
 }
@@ -108,7 +108,7 @@ def seconds(adapter: str, case: Case) -> Iterator[tuple[float, float]]:
 
     Raises SystemExit for an answer that is not the app's.
     """
-    from gateways import FRONTS, Request
+    from layerkit.fronts import FRONTS, Request
 
     app = with_flask() if case.flask else plain(case)
     handler = ADAPTERS[adapter](app)
@@ -156,7 +156,7 @@ def time_requests(adapter: str) -> None:
 def conform(adapter: str) -> None:
     """Prints as JSON, by front: how many checks fail, and how many there are; what is our shim's own is apart."""
     import conformance
-    from gateways import FRONTS
+    from layerkit.fronts import FRONTS
 
     found: dict[str, dict[str, tuple[int, int]]] = {}
     for kind, own in (("common", False), ("own", True)):
