@@ -10,9 +10,8 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from textwrap import dedent
@@ -30,6 +29,7 @@ from layerkit.local.request import RunRequest
 from layerkit.model import Function, Interpreter, Target
 from layerkit.sandbox.surroundings import NotHere
 from layerzips import Item, file, write
+from processes import descendants, is_alive, wait_for
 from runtime import can_mount
 
 pytestmark = pytest.mark.integration
@@ -379,36 +379,17 @@ def test_no_process_outlives_layerkit(cache: Cache, tmp_path: Path, sign: signal
     try:
         assert process.stdout
         assert process.stdout.readline() == b"ready\n"
-        inside = _descendants(process.pid)
+        inside = descendants(process.pid)
         assert len(inside) >= 4  # unshare's two, the function, its child
         process.send_signal(sign)
         process.wait(30)
     finally:
         process.kill()
         process.communicate()
-    end = time.monotonic() + 20
-    while any(map(_is_alive, inside)):
-        assert time.monotonic() < end
-        time.sleep(0.01)
+    wait_for(lambda: not any(map(is_alive, inside)))
     with cache.workspace():  # the next run takes away what a killed one has left
         left = list((cache.folder / "tmp").iterdir())
     assert len(left) == 1
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def _descendants(pid: int) -> list[int]:
-    found = []
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        with suppress(OSError):
-            for child in map(int, task.read_text().split()):
-                found += [child, *_descendants(child)]
-    return found
 
 
 # As another user, whose Python is the system's: layerkit is imported from a copy of this checkout.

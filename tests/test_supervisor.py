@@ -20,6 +20,7 @@ from layerkit.local.host import FLAGS, pipes
 from layerkit.local.nouns import Stream
 from layerkit.local.session import Session
 from layerkit.sandbox.surroundings import NotHere
+from processes import is_alive, wait_for
 
 PROGRAM = Path(str(resources.files("layerkit.local") / "_supervisor.py"))
 LIMIT = 6_291_556
@@ -76,23 +77,6 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 def lines(start: Start) -> list[str]:
     return list(start.heard)  # type: ignore[attr-defined]
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def gone(pid: int) -> bool:
-    """Whether the process ends, which may take a moment."""
-    end = time.monotonic() + 20
-    while is_alive(pid):
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.01)
-    return True
 
 
 # --- events ---------------------------------------------------------------------------------------------------
@@ -267,10 +251,10 @@ def test_between_events_nothing_runs(start: Start) -> None:
 
     assert session.ready().failure is None
     stat = f"/proc/{_child(session)}/stat"
-    _until(lambda: Path(stat).read_text().rpartition(")")[2].split()[0] == "T")
+    wait_for(lambda: Path(stat).read_text().rpartition(")")[2].split()[0] == "T")
     first = json.loads(session.invoke("0.3").payload)
     assert first[1] > first[0]
-    _until(lambda: Path(stat).read_text().rpartition(")")[2].split()[0] == "T")
+    wait_for(lambda: Path(stat).read_text().rpartition(")")[2].split()[0] == "T")
     time.sleep(0.3)  # in which it would count to hundreds
     second = json.loads(session.invoke("0").payload)
     assert second[0] - first[1] < 50
@@ -279,13 +263,6 @@ def test_between_events_nothing_runs(start: Start) -> None:
 def _child(session: Session) -> int:
     process = session.stream.process  # type: ignore[attr-defined]
     return int(Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()[0])
-
-
-def _until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.005)
 
 
 @pytest.mark.parametrize(
@@ -360,7 +337,7 @@ def test_an_event_that_takes_too_long(start: Start) -> None:
     assert late.failure.type == "Sandbox.Timedout"
     assert late.failure.message == "RequestId: the-id Error: Task timed out after 1.00 seconds"
     assert late.seconds >= 1
-    assert all(gone(int(pid)) for pid in late.log[0].split())
+    wait_for(lambda: not any(is_alive(int(pid)) for pid in late.log[0].split()))
     assert session.invoke("0").payload == "0"
 
 
@@ -436,9 +413,9 @@ def test_the_end_of_its_input_is_the_end_of_all(tmp_path: Path, phase: str) -> N
             assert session.ready().failure is None
         if phase == "busy":
             session._write({"id": "1", "body": "1", "trace": ""})
-        _until(lambda: bool(heard))
+        wait_for(lambda: bool(heard))
         pids = [int(pid) for pid in heard[0].split()]
-    assert all(gone(pid) for pid in pids)
+    wait_for(lambda: not any(map(is_alive, pids)))
     session.reader.join(20)
 
 

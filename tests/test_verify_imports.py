@@ -43,6 +43,7 @@ from layerkit.verify.imports.place import Place, Ran
 from layerkit.verify.imports.running import Runner, places
 from layerkit.verify.rules import Severity, rules
 from layerzips import DOS, Item, file, folder, link, write
+from processes import descendants, is_alive
 from runtime import can_mount
 from test_runtime import CLIENT, installed
 from test_three_layers import clone, layerkit
@@ -1101,11 +1102,11 @@ def test_nothing_outlives_layerkit(cache: Cache, tmp_path: Path) -> None:
     """
     process = subprocess.Popen([sys.executable, "-c", dedent(code)])
     try:
-        importing = _wait_for(lambda: _descendants(process.pid), 3)  # two of ours, and the fork that imports
+        importing = _wait_for(lambda: descendants(process.pid), 3)  # two of ours, and the fork that imports
     finally:
         process.kill()
         process.wait()
-    _wait_for(lambda: [0] if not any(map(_is_alive, importing)) else [], 1)
+    _wait_for(lambda: [0] if not any(map(is_alive, importing)) else [], 1)
     [left] = (cache.folder / "tmp").iterdir()
     with cache.workspace():
         assert not left.exists()
@@ -1123,13 +1124,13 @@ def test_a_signal_to_layerkit_alone_ends_the_imports(sign: signal.Signals, cache
     environment = {**os.environ, "LAYERKIT_CACHE_DIR": str(cache.folder)}
     process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL, start_new_session=True)
     try:
-        importing = _wait_for(lambda: _descendants(process.pid), 3)
+        importing = _wait_for(lambda: descendants(process.pid), 3)
         process.send_signal(sign)
         assert process.wait(timeout=10) == 130
     finally:
         process.kill()
         process.wait()
-    _wait_for(lambda: [0] if not any(map(_is_alive, importing)) else [], 1)
+    _wait_for(lambda: [0] if not any(map(is_alive, importing)) else [], 1)
     assert not list((cache.folder / "tmp").iterdir())
 
 
@@ -1141,22 +1142,6 @@ def _wait_for(look: Callable[[], list[int]], count: int) -> list[int]:
             return found
         time.sleep(0.01)
     raise AssertionError(f"it took too long: {found}")
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def _descendants(pid: int) -> list[int]:
-    found = []
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        with suppress(OSError):
-            for child in map(int, task.read_text().split()):
-                found += [child, *_descendants(child)]
-    return found
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="anybody else imports as himself")
