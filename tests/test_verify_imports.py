@@ -1085,6 +1085,28 @@ def test_the_three_layers_and_their_function(
 
 @pytest.mark.integration
 @pytest.mark.usefixtures("root")
+def test_the_sdk_is_lent_to_what_hides_its_want(cache: Cache, tmp_path: Path, said: Said) -> None:
+    """As the handler shim does: its own words, and none of the import's."""
+    code = "try:\n    import boto3\nexcept ImportError:\n    raise RuntimeError('no app') from None"
+    made = layer(tmp_path / "x.zip", m=code, n=code.replace("boto3", "nothing_of_the_kind"))
+    [outcome] = imports.run([task(made, "m", "n")], "host", cache, said)
+    assert [(one.error, one.missing) for one in outcome.results] == [
+        ("", ""), ("RuntimeError: no app", "nothing_of_the_kind"),
+    ]  # fmt: skip
+
+
+@pytest.mark.integration
+@pytest.mark.usefixtures("root")
+def test_a_function_has_its_own_variables(cache: Cache, tmp_path: Path, said: Said) -> None:
+    made = layer(tmp_path / "x.zip", m="import os; raise Exception(os.environ.get('TABLE'))")
+    tasks = [task(made, "m", environment={"TABLE": "users"}), task(made, "m", environment={"TABLE": "others"})]
+    outcomes = imports.run([*tasks, task(made, "m")], "host", cache, said)
+    errors = [one.error for outcome in outcomes for one in outcome.results]
+    assert errors == ["Exception: users", "Exception: others", "Exception: None"]  # none is remembered for another
+
+
+@pytest.mark.integration
+@pytest.mark.usefixtures("root")
 def test_nothing_outlives_layerkit(cache: Cache, tmp_path: Path) -> None:
     """Killed in the middle, it leaves no process; the next run removes its folder."""
     made = layer(tmp_path / "x.zip", m="print(flush=True); import time; time.sleep(600)")

@@ -156,6 +156,7 @@ def _function_tasks(chosen: Iterable[ChosenFunction]) -> Iterator[Task]:
                 modules=(),
                 source=one.function.source,
                 handler=one.function.handler,
+                environment=one.function.environment,
             )
 
 

@@ -52,14 +52,21 @@ class _Told(Exception):
 
 
 def _failure(error: BaseException) -> "dict[str, Any]":
+    chain = _chain(error)
+    causes = _chain(error, hidden=True)  # the handler shim raises its own error `from None`
+    missing = [one.name for one in causes if isinstance(one, ModuleNotFoundError) and isinstance(one.name, str)]
+    lines = [line for one in reversed(chain) for line in (*_frames(one), _text(one))]
+    return {"error": _text(error), "trace": lines[:-1][-LINES:], "missing": missing[0] if missing else ""}
+
+
+def _chain(error: BaseException, *, hidden: bool = False) -> "list[BaseException]":
+    """What was raised, and what led to it; `hidden`: also where `from None` keeps it from readers."""
     chain: list[BaseException] = []
     here: BaseException | None = error
     while here is not None and len(chain) < 10:  # it may be a circle
         chain.append(here)
-        here = here.__cause__ or (None if here.__suppress_context__ else here.__context__)
-    missing = [one.name for one in chain if isinstance(one, ModuleNotFoundError) and isinstance(one.name, str)]
-    lines = [line for one in reversed(chain) for line in (*_frames(one), _text(one))]
-    return {"error": _text(error), "trace": lines[:-1][-LINES:], "missing": missing[0] if missing else ""}
+        here = here.__cause__ or (None if here.__suppress_context__ and not hidden else here.__context__)
+    return chain
 
 
 def _frames(error: BaseException) -> "list[str]":
@@ -150,8 +157,9 @@ def load_stdlib() -> "list[str]":
 
 
 def child(
-    spec: "dict[str, Any]", before: "list[str]", item: "tuple[str, str]", result: int, output: int, word: str
-) -> None:
+    spec: "dict[str, Any]", before: "list[str]", variables: "dict[str, str]", item: "tuple[str, str]", result: int,
+    output: int, word: str,
+) -> None:  # fmt: skip
     """Never returns.  What it tells is said with `word`, so that other writings to `result` are not taken for it.
 
     Whatever the module puts in the place of our functions comes too late: they are bound before.
@@ -168,6 +176,7 @@ def child(
         os.closerange(result + 1, result + 100)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         os.chdir(spec["task"])
+        os.environ.update(variables)
         if spec["user"] and os.getuid() == 0:
             user, group = spec["user"]
             os.setgroups([])

@@ -33,7 +33,10 @@ TYPES: "dict[str, type | tuple[type, ...]]" = {
 
 
 class Child:
-    def __init__(self, spec: "dict[str, Any]", before: "list[str]", number: int, item: "tuple[str, str]") -> None:
+    def __init__(
+        self, spec: "dict[str, Any]", before: "list[str]", variables: "dict[str, str]", number: int,
+        item: "tuple[str, str]",
+    ) -> None:  # fmt: skip
         self.number, self.word = number, os.urandom(16).hex()
         self.result, result = os.pipe()
         self.output, output = os.pipe()
@@ -44,7 +47,7 @@ class Child:
             signal.signal(signal.SIGINT, signal.default_int_handler)
             if "libc" in spec:
                 spec["libc"].prctl(DEATH_SIGNAL, 9)
-            child(spec, before, item, result, output, self.word)
+            child(spec, before, variables, item, result, output, self.word)
         os.close(result)
         os.close(output)
         for handle in self.kept:
@@ -125,13 +128,13 @@ def _asked() -> "list[str]":
     return list(json.loads(text or b"[]"))
 
 
-def run(spec: "dict[str, Any]", items: "list[tuple[str, str]]", strange: Strange, tell: "Any") -> None:
-    """Import each of (module, handler), several at a time."""
-    waiting = list(enumerate(items))[::-1]
+def run(spec: "dict[str, Any]", task: "dict[str, Any]", strange: Strange, tell: "Any") -> None:
+    """Import each of the task's (module, handler), several at a time."""
+    waiting = list(enumerate(task["items"]))[::-1]
     running: list[Child] = []
     while waiting or running:
         while waiting and len(running) < spec["jobs"]:
-            running.append(Child(spec, strange.before, *waiting.pop()))
+            running.append(Child(spec, strange.before, task.get("variables", {}), *waiting.pop()))
         poll = select.poll()
         owners = {handle: child for child in running for handle in child.kept}
         for handle in owners:
@@ -183,7 +186,7 @@ def main() -> None:
             merge(task["opt"], merged)
             in_opt = fill(spec["opt"], merged, in_opt)
             in_task = fill(spec["task"], task["task"], in_task)
-        run(spec, task["items"], strange, lambda **facts: tell(task=number, **facts))  # noqa: B023 - called before the next
+        run(spec, task, strange, lambda **facts: tell(task=number, **facts))  # noqa: B023 - called before the next
     tell(end=True)
 
 

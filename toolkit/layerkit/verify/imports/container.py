@@ -121,7 +121,7 @@ def _archive(tasks: Sequence[Task], lent: Mapping[str, Path], token: str, limit:
             for path, file, mode in source_files(task.source):
                 _add(tar, f"{folder}/{path}", file.read_bytes(), mode)
             opt = [(f"{TOP}/zips/{index}", modes[index]) for index in map(zips.index, task.zips)]
-            listed.append({"opt": opt, "task": f"/{folder}", "items": task.items})
+            listed.append({"opt": opt, "task": f"/{folder}", **place.described(task)})
         for lent_path in lent.values():
             for file in sorted(lent_path.rglob("*")) if lent_path.is_dir() else [lent_path]:
                 if file.is_file() and "__pycache__" not in file.parts:

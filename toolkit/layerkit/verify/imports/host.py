@@ -89,7 +89,7 @@ class Host(Machine):
     def _start_isolated(
         self, task: Task, folder: Path, executable: Path, lent: Mapping[str, Path], token: str
     ) -> tuple[list[str], bytes]:
-        spec = place.spec(task.target, [{"items": task.items}], token, self.limit)
+        spec = place.spec(task.target, [place.described(task)], token, self.limit)
         (folder / "spec.json").write_bytes(spec)  # it is read before there is another root
         made = binds(folder, executable, place.scripts(), lent.values())
         python = f"/var/lang/{executable.relative_to(executable.parent.parent)}"
@@ -104,7 +104,7 @@ class Host(Machine):
         for path in lent.values():
             (folder / "runtime" / path.name).symlink_to(path)
         spec = place.spec(
-            task.target, [{"items": task.items}], token, self.limit, opt=opt, root=root, runtime=runtime
+            task.target, [place.described(task)], token, self.limit, opt=opt, root=root, runtime=runtime
         )
         lang = str(executable.parent.parent)
         environment = place.variables(task, Paths(opt=opt, task=root, lang=lang))

@@ -42,6 +42,7 @@ class Memory:
         source = [(path, mode, self._hash(file)) for path, file, mode in source_files(task.source)]
         program = hashlib.sha256(b"".join(scripts().values())).hexdigest()
         parts = [__version__, program, libraries(task.target), place, task.target.label, zips, task.items, source]
+        parts.append(sorted(task.environment.items()))
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     def _hash(self, file: Path) -> str:

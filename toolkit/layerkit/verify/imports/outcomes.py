@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -22,6 +23,7 @@ class Task:
     modules: tuple[str, ...]
     source: Path | None = None  # a function's own folder: /var/task
     handler: str = ""  # "main.handler": its module is imported, and the attribute looked up
+    environment: Mapping[str, str] = field(default_factory=dict)  # the function's own variables
 
     @property
     def handler_module(self) -> str:

@@ -61,6 +61,11 @@ def variables(task: Task, paths: Paths = LAMBDA) -> dict[str, str]:
     return surroundings.variables(task.target.runtime, task.handler or "main.handler", paths=paths)
 
 
+def described(task: Task) -> dict[str, Any]:
+    """What `_importing.py` is told of a task."""
+    return {"items": task.items, "variables": dict(task.environment)}
+
+
 def spec(
     target: Target, tasks: Iterable[Mapping[str, Any]], token: str, limit: int, *, opt: str = "/opt",
     root: str = "/var/task", runtime: str = RUNTIME, own: Iterable[str] = (), merge: str = "",
