@@ -56,14 +56,19 @@ def test_help() -> None:
         "doctor",
         "iam-policy",
         "init",
+        "invoke",
         "list",
         "lock",
         "prune",
         "publish",
         "rules",
+        "serve",
         "verify",
     ]
-    for command in ("arns", "attach", "build", "iam-policy", "init", "list", "lock", "prune", "publish", "verify"):
+    for command in (
+        "arns", "attach", "build", "iam-policy", "init", "invoke", "list", "lock", "prune", "publish", "serve",
+        "verify",
+    ):  # fmt: skip
         assert layerkit(command, "-h").returncode == 0
 
 

@@ -229,7 +229,7 @@ def test_an_init_that_fails_tells_where(
     if cause:
         assert failure.cause[-1].startswith(cause)
         [frame] = [line for line in failure.cause if "main.py" in line]
-        assert ", line 2" in frame
+        assert '"/var/task/main.py", line 2' in frame  # wherever it stands here
         assert "importlib" not in " ".join(failure.cause)  # the user's frames, and no others
     else:
         assert failure.cause == ()
@@ -247,7 +247,7 @@ def test_a_handler_that_raises(opened: Open, tmp_path: Path) -> None:
     answer = opened(runnable(tmp_path, code)).invoke("{}")
     assert answer.failure
     assert (answer.failure.type, answer.failure.message) == ("KeyError", "'no such user'")
-    assert "main.py" in answer.failure.trace[0]
+    assert '"/var/task/main.py", line 6' in answer.failure.trace[0]
     assert answer.log[0].startswith("[WARNING]")
     assert answer.log[1] == "printed"
     assert answer.log[2] == "[ERROR] KeyError: 'no such user'"

@@ -14,11 +14,12 @@ from layerkit.errors import ConfigError
 from layerkit.model import Bytecode, Environment, Function, Layer, LayersFile, Prune, Publishing, Target
 from layerkit.publishing import publishing
 from layerkit.reader import Value, nearest, read
+from layerkit.running import LAYERS_OFF, RUNNING, running
 
 TOP = ("version", "defaults", "container", "layers", "functions", "publish")
 DEFAULTS = ("runtimes", "architectures", "license", "bytecode", "prune", "verify", *BUILD)
 LAYER = ("name", "description", "requirements", "uses", "source", "system_packages", *DEFAULTS)
-FUNCTION = ("source", "handler", "layers", "verify")
+FUNCTION = ("source", "handler", "layers", "verify", *RUNNING)
 HINTS = {
     "runtime": "write runtimes: [python3.12]",
     "architecture": "write architectures: [arm64]",
@@ -232,7 +233,21 @@ class _Loader:
         )
         source = self._folder(fields["source"]) if "source" in fields else None
         checked = checks.checks(fields.get("verify"), checks.FUNCTION)
-        return Function(key=key, source=source, handler=handler, layers=names, checks=checked)
+        variables, timeout, memory = running(fields)
+        if LAYERS_OFF in variables and names:
+            line = fields["environment"].entries()[LAYERS_OFF].line
+            words = "where it is set, Lambda's Python looks into no layer"
+            self.warnings[f"{self.path.name}: line {line}: functions.{key}.environment.{LAYERS_OFF}: {words}"] = None
+        return Function(
+            key=key,
+            source=source,
+            handler=handler,
+            layers=names,
+            checks=checked,
+            environment=variables,
+            timeout=timeout,
+            memory=memory,
+        )
 
 
 def _requirements(value: Value) -> Iterator[str]:

@@ -60,6 +60,11 @@ def limit(name: str) -> int:
     return int(_data()["limits"][name])
 
 
+def reserved_variables() -> tuple[str, ...]:
+    """Variables that Lambda sets itself: a function that declares one is refused."""
+    return tuple(_data()["variables"]["reserved"])
+
+
 def default_image() -> str:
     """AWS's own build images, with {runtime} and {architecture} in the name."""
     return str(_data()["images"]["build"])

@@ -62,9 +62,11 @@ class Child:
         return [line.decode("utf-8", "replace") for line in whole]
 
     def last_lines(self) -> "list[str]":
+        """The same, and what has no end."""
         lines = self.lines()
         if self.rest:
             lines.append(self.rest.decode("utf-8", "replace"))
+            self.rest = b""
         return lines
 
     def cause(self) -> "list[str]":

@@ -49,7 +49,8 @@ class Host(Machine):
                 given = spec(runnable, user=USER if root else None, python=python, paths=paths, top=top)
                 with pipes(command, work / "noise") as stream:
                     where = f"this machine (CPython {found.release}, {self.kind})"
-                    yield Session(stream, given, listen, where=where, unlike=tuple(self.unlike(runnable.target)))
+                    unlike = tuple(self.unlike(runnable.target))
+                    yield Session(stream, given, listen, where=where, unlike=unlike, paths=paths)
             finally:
                 open_up(folder)
 

@@ -56,9 +56,10 @@ class Session:
     """
 
     def __init__(
-        self, stream: Stream, given: Mapping[str, Any], listen: Listen, *, where: str, unlike: Sequence[str] = ()
-    ) -> None:
-        self.stream, self.listen = stream, listen
+        self, stream: Stream, given: Mapping[str, Any], listen: Listen, *, where: str, unlike: Sequence[str] = (),
+        paths: Paths = LAMBDA,
+    ) -> None:  # fmt: skip
+        self.stream, self.listen, self.paths = stream, listen, paths
         self.where, self.unlike = where, tuple(unlike)
         self.told: SimpleQueue[dict[str, Any] | None] = SimpleQueue()
         self.first: SimpleQueue[dict[str, Any] | None] = SimpleQueue()
@@ -101,7 +102,7 @@ class Session:
         return Invocation(
             request_id=request_id,
             payload=str(told.get("payload", "")),
-            failure=_failure(error) if error else None,
+            failure=self._failure(error) if error else None,
             seconds=float(told["seconds"]),
             init=init,
             memory=int(told["memory"]),
@@ -136,14 +137,34 @@ class Session:
     def _heard(self, text: str) -> None:
         """The client ends the lines of a traceback with carriage returns, and begins them with no-break spaces."""
         for line in re.split(r"[\r\n]", text.rstrip("\r\n")):
-            shown = line.replace("\u00a0", " ")
+            shown = self._as_in_lambda(line.replace("\u00a0", " "))
             self.log.append(shown)
             self.listen(shown)
 
     def _inited(self, told: Mapping[str, Any]) -> None:
-        self.init = Init(seconds=float(told["seconds"]), failure=_failure(told) if told["what"] == "failed" else None)
+        self.init = Init(
+            seconds=float(told["seconds"]), failure=self._failure(told) if told["what"] == "failed" else None
+        )
         self.inits.append(self.init)
         self.settled.set()
+
+    def _failure(self, told: Mapping[str, Any]) -> Failure:
+        report = told["report"]
+        trace = report.get("stackTrace")
+        return Failure(
+            type=str(report.get("errorType", "")),
+            message=self._as_in_lambda(str(report.get("errorMessage", ""))),
+            trace=tuple(self._as_in_lambda(str(line)) for line in trace) if isinstance(trace, list) else (),
+            cause=tuple(self._as_in_lambda(str(line)) for line in told.get("cause") or ()),
+        )
+
+    def _as_in_lambda(self, text: str) -> str:
+        """With Lambda's paths, where its folders stand elsewhere."""
+        if self.paths is LAMBDA:
+            return text
+        for name in ("opt", "task", "runtime", "lang"):
+            text = text.replace(getattr(self.paths, name), getattr(LAMBDA, name))
+        return text
 
     def _lost(self) -> MachineError:
         why = self.stream.last_words() or "it has ended"
@@ -157,17 +178,6 @@ def _told(line: bytes) -> dict[str, Any] | None:
     except ValueError:
         return None
     return found if isinstance(found, dict) and ("what" in found or "unfit" in found) else None
-
-
-def _failure(told: Mapping[str, Any]) -> Failure:
-    report = told["report"]
-    trace = report.get("stackTrace")
-    return Failure(
-        type=str(report.get("errorType", "")),
-        message=str(report.get("errorMessage", "")),
-        trace=tuple(map(str, trace)) if isinstance(trace, list) else (),
-        cause=tuple(map(str, told.get("cause") or ())),
-    )
 
 
 def _trace() -> str:

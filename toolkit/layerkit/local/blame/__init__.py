@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-from layerkit.local import faults, handlers, natives, offered, trace
-from layerkit.local.missing import Missing
+from layerkit.local.blame import faults, handlers, natives, offered, trace
+from layerkit.local.blame.missing import Missing
+from layerkit.local.blame.scene import OPT, TASK, Scene
+from layerkit.local.blame.trace import Frame, Raised
+from layerkit.local.blame.wanted import Index
 from layerkit.local.nouns import Failure, Runnable
-from layerkit.local.scene import OPT, TASK, Scene
-from layerkit.local.trace import Frame, Raised
-from layerkit.local.wanted import Index
 from layerkit.model import LayersFile
 
 NO_MODULE = re.compile(r"No module named '?(?P<module>[\w.]+)'?")

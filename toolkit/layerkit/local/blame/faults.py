@@ -6,9 +6,9 @@ import re
 from collections.abc import Sequence
 
 from layerkit import targets
+from layerkit.local.blame.scene import OPT, Scene
+from layerkit.local.blame.trace import Frame, Raised
 from layerkit.local.nouns import Failure
-from layerkit.local.scene import OPT, Scene
-from layerkit.local.trace import Frame, Raised
 
 PATH = re.compile(r"'(?P<path>/[^']*)'")
 VARIABLE = re.compile(r"'?(?P<name>[A-Za-z_][A-Za-z0-9_]*)'?")

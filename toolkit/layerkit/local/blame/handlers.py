@@ -9,10 +9,10 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 
-from layerkit.local import packs
+from layerkit.local.blame import packs
+from layerkit.local.blame.scene import Scene, shown
+from layerkit.local.blame.trace import Frame
 from layerkit.local.nouns import Failure
-from layerkit.local.scene import Scene, shown
-from layerkit.local.trace import Frame
 
 SHIM = "lambda_wsgi"  # the handler shim's package
 MOST = 8  # names that are listed

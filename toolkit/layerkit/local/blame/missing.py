@@ -15,10 +15,10 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from layerkit import targets
-from layerkit.local import packs, standard
-from layerkit.local.packs import Pack
-from layerkit.local.scene import OPT, shown
-from layerkit.local.wanted import ALIKE, RELOCK, Wanted
+from layerkit.local.blame import packs, standard
+from layerkit.local.blame.packs import Pack
+from layerkit.local.blame.scene import OPT, shown
+from layerkit.local.blame.wanted import ALIKE, RELOCK, Wanted
 from layerkit.sandbox import lent
 from layerkit.sandbox.unpacking import source_files
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-from layerkit.local import packs
-from layerkit.local.packs import Pack
-from layerkit.local.scene import OPT, TASK, Scene, shown
-from layerkit.local.trace import Raised
+from layerkit.local.blame import packs
+from layerkit.local.blame.packs import Pack
+from layerkit.local.blame.scene import OPT, TASK, Scene, shown
+from layerkit.local.blame.trace import Raised
 
 REFUSED = re.compile(
     r"invalid ELF header|wrong ELF class|cannot open shared object file|undefined symbol"

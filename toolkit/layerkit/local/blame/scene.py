@@ -11,8 +11,8 @@ from pathlib import Path, PurePosixPath
 from layerkit import lock as lockfile
 from layerkit import plan
 from layerkit.errors import LayerkitError
+from layerkit.local.blame.packs import Pack
 from layerkit.local.nouns import Runnable
-from layerkit.local.packs import Pack
 from layerkit.model import Function, LayersFile, Lock, Target
 from layerkit.sandbox.unpacking import SKIPPED, source_files
 

@@ -11,9 +11,9 @@ from functools import cached_property
 from packaging.utils import canonicalize_name
 
 from layerkit.errors import LayerkitError
-from layerkit.local import packs, standard
-from layerkit.local.scene import Scene, shown
-from layerkit.local.trace import Frame
+from layerkit.local.blame import packs, standard
+from layerkit.local.blame.scene import Scene, shown
+from layerkit.local.blame.trace import Frame
 
 Index = Callable[[str], str | None]  # a requirement -> the newest version that the index has; may raise LayerkitError
 RELOCK = "layerkit lock && layerkit build"
