@@ -1,15 +1,16 @@
-"""`layerkit init`: a commented layers.yaml to begin with, and the CI job that publishes."""
+"""`layerkit init`: a commented layers.yaml or an example to begin with, and the CI job that publishes."""
 
 from __future__ import annotations
 
 import re
+import shlex
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-from layerkit import __version__
+from layerkit import __version__, examples
 from layerkit.errors import ConfigError, ResolutionError
 from layerkit.files import write_atomically
 
@@ -35,31 +36,53 @@ SERVICES: Mapping[str, Service] = {
 }
 
 
-def write(folder: Path, services: Sequence[str] = ()) -> list[Path]:
-    """Write the starter layers.yaml into `folder`, or the CI jobs of these services; the files that were written.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """The files that were written, and the commands that come next."""
 
-    With services, a layers.yaml that is there already is theirs to publish.  Raises ConfigError when any other of the
-    files is there, and ResolutionError or IndexUnreachable when the index does not give this layerkit; then nothing
-    is written.
+    files: tuple[Path, ...]
+    following: tuple[str, ...]
+
+
+def write(folder: Path, services: Sequence[str] = (), example: str = "") -> Started:
+    """Write the starter layers.yaml or this example into `folder`, and the CI jobs of these services.
+
+    With services and no example, a layers.yaml that is there already is theirs to publish.  Raises ConfigError when
+    any other of the files is there, and ResolutionError or IndexUnreachable when the index does not give this
+    layerkit; then nothing is written.
     """
     contents: dict[str, bytes] = {}
-    if not services or not (folder / LAYERS).exists():
+    following = ["layerkit lock", "layerkit build"]
+    if example:
+        found = examples.read(example)
+        contents |= found.files
+        following += [f"layerkit serve {function} --watch" for function in found.functions[:1]]
+    elif not services or not (folder / LAYERS).exists():
         contents[LAYERS] = _data("starter.yaml")
     chosen = [SERVICES[name] for name in services]
     for service in chosen:
         contents[service.file] = _data(service.template)
         contents[service.requirements] = b""
     for name in contents:
-        if (folder / name).exists():
-            raise ConfigError(
-                "is there already and stays as it is", where=str(folder / name),
-                cure="edit it, or choose another folder",
-            )  # fmt: skip
+        _free(folder, name)
     for service in chosen:
         contents[service.requirements] = requirements()
     for name, content in contents.items():
         write_atomically(folder / name, content)
-    return [folder / name for name in contents]
+    if folder.resolve() != Path.cwd():
+        following.insert(0, f"cd {shlex.quote(str(folder))}")
+    return Started(files=tuple(folder / name for name in contents), following=tuple(following))
+
+
+def _free(folder: Path, name: str) -> None:
+    """Raises ConfigError where something is in the way of `name` in `folder`."""
+    for path in (folder / name, *(folder / above for above in Path(name).parents)):
+        if path.is_symlink() or path.exists():
+            if path.is_dir() and path != folder / name:
+                return
+            raise ConfigError(
+                "is there already and stays as it is", where=str(path), cure="edit it, or choose another folder"
+            )
 
 
 def requirements() -> bytes:

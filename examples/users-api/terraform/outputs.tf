@@ -1,0 +1,3 @@
+output "url" {
+  value = aws_apigatewayv2_api.users_api.api_endpoint
+}
