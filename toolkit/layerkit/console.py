@@ -34,6 +34,10 @@ def size(count: int) -> str:
     return f"{count} B"
 
 
+def milliseconds(seconds: float) -> str:
+    return f"{seconds * 1000:.0f} ms" if seconds >= 0.01 else f"{seconds * 1000:.1f} ms"
+
+
 class Console:
     """Shows what the pipeline does.  A context manager: leaving it takes the live lines away, whatever happened."""
 
@@ -233,9 +237,8 @@ class Console:
             self.problem(result.unrecorded)
 
     def log(self, line: str) -> None:
-        """A line of a function's log, as it comes; in JSON they stand together in the result."""
-        if not self.as_json:
-            self._print(line)
+        """A line of a function's log, as it comes."""
+        self._print(line)
 
     def asked(self, text: str, facts: object) -> None:
         """What a command was asked for goes to standard output: text for people, or JSON."""

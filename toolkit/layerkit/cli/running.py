@@ -108,8 +108,8 @@ def serve(
 ) -> None:  # fmt: skip
     """Serve a declared function over HTTP on this machine, behind a front as Lambda's, until Ctrl-C."""
     from layerkit.cache import Cache, default_folder
-    from layerkit.local import serving
     from layerkit.local.request import RunRequest, ServeRequest, place_of
+    from layerkit.local.serve import serve as serve_it
 
     run = RunRequest(
         file=file, output=output, function=function, runtime=runtime, architecture=architecture or "",
@@ -117,7 +117,7 @@ def serve(
     )  # fmt: skip
     request = ServeRequest(run=run, port=port, front=front, watch=watch)
     with session(quiet=quiet, as_json=as_json, kept="nothing of it is left") as console:
-        serving.serve(request, Cache(default_folder()), console)
+        serve_it(request, Cache(default_folder()), console)
 
 
 def _variables(given: tuple[str, ...]) -> dict[str, str]:

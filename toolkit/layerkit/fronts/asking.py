@@ -7,10 +7,10 @@ from urllib.parse import quote
 
 from layerkit.errors import ConfigError
 from layerkit.fronts.nouns import Pairs, Request
+from layerkit.fronts.parts import TOKEN
 
 _EXAMPLE = "write method and path, for example 'GET /users?limit=2', 'POST /users' or '/users'"
 _HEADER_EXAMPLE = "write name and value, for example 'Accept: application/json'"
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _VERSION = re.compile(r"\s+HTTP/\d(\.\d)?$")  # of a request line that was copied
@@ -36,7 +36,7 @@ def parse_request(text: str, headers: Pairs = (), body: bytes = b"", *, where: s
             where,
             cure=f"write the path alone, {f'{method} {path}'.strip()!r}; a host is a header, 'Host: example.com'",
         )
-    if method and not _TOKEN.fullmatch(method):
+    if method and not TOKEN.fullmatch(method):
         raise _wrong(f"{method!r} is no HTTP method", where)
     if not target.startswith("/"):
         said = f"the path {target!r} does not begin with /" if target else f"there is no path in {text!r}"
@@ -54,7 +54,7 @@ def parse_header(text: str, *, where: str = "--header") -> tuple[str, str]:
     name, colon, value = text.partition(":")
     if not colon:
         raise _wrong(f"there is no colon in {text!r}", where, cure=_HEADER_EXAMPLE)
-    if not _TOKEN.fullmatch(name.strip()):
+    if not TOKEN.fullmatch(name.strip()):
         raise _wrong(f"{name.strip()!r} is no name of a header", where, cure=_HEADER_EXAMPLE)
     if _CONTROL.search(value.strip().replace("\t", " ")):
         raise _wrong(f"the value of {name.strip()!r} is not one line of text", where, cure=_HEADER_EXAMPLE)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from layerkit.fronts.nouns import EVENT_LIMIT, LAMBDA_LIMIT, Event, Refused, Request, Response, Setup, Trouble
-from layerkit.fronts.parts import line_of, on_the_wire, text_of
+from layerkit.fronts.parts import TOKEN, line_of, on_the_wire, text_of
 
 
 @dataclass(frozen=True)
@@ -102,13 +102,21 @@ class Front:
             raise self._refuse(f"the front's limit is {self.limit} bytes, not {size}")
         try:
             answer = json.loads(payload, parse_constant=_no_number)
-        except ValueError as error:
-            raise self._refuse(f"the answer is no JSON: {error}") from None
-        response = self._response(answer, payload, request)
-        for name, value in response.headers:
-            if _BREAK.search(name) or _BREAK.search(value):  # RFC 9110, 5.5: no front can send it
-                raise self._refuse(f"a line break in header {name!r}")
+            response = self._response(answer, payload, request)
+        except (ValueError, RecursionError) as error:  # no JSON, half a character, or very deep
+            raise self._refuse(f"the answer is no JSON that can be read: {error}") from None
+        self._check(response)
         return on_the_wire(response, request)
+
+    def _check(self, response: Response) -> None:
+        """What no HTTP server can send as an answer; how each front refuses it: documented nowhere."""
+        if response.status < 200:
+            raise self._refuse(f"{response.status} is no status of an answer: it announces one (RFC 9110, 15.2)")
+        for name, value in response.headers:
+            if _BREAK.search(name) or _BREAK.search(value):  # RFC 9110, 5.5
+                raise self._refuse(f"a line break in header {name!r}")
+            if not TOKEN.fullmatch(name):
+                raise self._refuse(f"{name!r} is no name of a header")
 
     def _response(self, answer: Any, payload: str, request: Request) -> Response:
         raise NotImplementedError

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from layerkit.fronts.nouns import Request, Response
 
 TEXTUAL = ("application/json", "application/javascript", "application/xml")
+TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
 _BODILESS = (204, 304)
 
 

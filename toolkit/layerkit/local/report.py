@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from http.client import responses
 from typing import TYPE_CHECKING, Any
 
+from layerkit.console import milliseconds
 from layerkit.errors import FunctionFailed
 from layerkit.fronts import Response
 from layerkit.local.blame import Blame
@@ -67,10 +68,6 @@ def figures(invocation: Invocation, limit: int) -> str:
         parts.append(f"init {milliseconds(invocation.init.seconds)}")
     parts.append(f"memory {invocation.memory // MEGABYTE} of {limit} MB")
     return ", ".join(parts)
-
-
-def milliseconds(seconds: float) -> str:
-    return f"{seconds * 1000:.1f} ms" if seconds < 0.01 else f"{seconds * 1000:.0f} ms"
 
 
 def failure(told: Told) -> FunctionFailed | None:

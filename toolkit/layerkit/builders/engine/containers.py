@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from functools import partial
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from layerkit.builders import Unfit
 from layerkit.builders.engine import CACHE, LABEL, PLATFORMS, QEMU_CPU, TOP, Engine
@@ -15,6 +18,7 @@ from layerkit.builders.engine import CACHE, LABEL, PLATFORMS, QEMU_CPU, TOP, Eng
 if TYPE_CHECKING:
     from docker.models import containers
 
+T = TypeVar("T")
 RIGHTS = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "SETGID", "SETUID"]  # of a closed container
 ABANDONED = 24 * 3600  # seconds after which a container of another machine's client is surely nobody's any more
 
@@ -25,10 +29,23 @@ class Container:
     def __init__(self, engine: Engine, container: containers.Container) -> None:
         self.engine, self.container = engine, container
 
-    def put(self, archive: bytes) -> None:
+    def put(self, archive: bytes | IO[bytes]) -> None:
         """Unpack a tar of whole paths."""
         with self.engine.talking():
             self.container.put_archive("/", archive)
+
+    def find(self, path: str) -> str | None:
+        """Where this path leads, itself or as a symbolic link; None where nothing is."""
+        from docker.errors import NotFound
+
+        with self.engine.talking():
+            try:
+                stream, facts = self.container.get_archive(path)
+            except NotFound:
+                return None
+            for _ in stream:  # else the connection is not free again
+                pass
+        return str((facts or {}).get("linkTarget") or path)
 
     def get(self, path: str) -> Iterator[bytes]:
         """The tar of a folder below /layerkit, in chunks."""
@@ -76,45 +93,88 @@ def opened(
 
     name = f"layerkit-{owner}-{os.urandom(4).hex()}"  # known before the engine answers
     rights: dict[str, Any] = {"cap_drop": ["ALL"], "cap_add": RIGHTS, "ipc_mode": "none"} if closed else {}
-    labels = {f"{LABEL}.role": "builder", f"{LABEL}.machine": engine.machine, f"{LABEL}.owner": owner}
     try:
         with engine.talking(Unfit):
-            if not network and not engine.client.networks.list(names=["bridge", "podman"]):
-                network = "host"  # an engine without bridges
-            made = engine.client.containers.create(
-                image, [command], entrypoint=["/bin/sh", "-c"], name=name, labels=labels,
+            network = network or default_network(engine)
+            create = partial(
+                engine.client.containers.create,
+                image, [command], entrypoint=["/bin/sh", "-c"], name=name, labels=labels(engine, "builder", owner),
                 platform=PLATFORMS[machine], init=True, user="0", working_dir="/",
                 environment={"QEMU_CPU": QEMU_CPU.get(machine, "max")}, network_mode=network or None,
                 mounts=[Mount(CACHE, volume, labels={f"{LABEL}.role": "packages"})] if volume else [],
                 security_opt=["no-new-privileges"], **rights,
             )  # fmt: skip
+            made = undisturbed(create)
         yield Container(engine, made)
     finally:
-        try:
-            _remove(engine, name)
-        except KeyboardInterrupt:  # at just this moment
-            _remove(engine, name)
-            raise
+        remove(engine, [name])
 
 
-def _remove(engine: Engine, name: str) -> None:
-    """Quietly: what went wrong before is what has to be told."""
+def undisturbed(call: Callable[[], T]) -> T:
+    """The answer to a call of the engine, which it ends even if Ctrl-C comes meanwhile.
+
+    Else the engine would still do what it was asked for, while or after what it makes is removed.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(call).result()
+
+
+def default_network(engine: Engine) -> str:
+    """Empty for the engine's own default; an engine without bridges has the host's."""
+    return "" if engine.client.networks.list(names=["bridge", "podman"]) else "host"
+
+
+def labels(engine: Engine, role: str, owner: str) -> dict[str, str]:
+    """What tells whose a container or a volume is."""
+    return {f"{LABEL}.role": role, f"{LABEL}.machine": engine.machine, f"{LABEL}.owner": owner}
+
+
+def remove(engine: Engine, names: Sequence[str], volumes: Sequence[str] = ()) -> None:
+    """Containers, then volumes.  Quietly: what went wrong before is what has to be told."""
+    call = partial(_remove, engine, names, volumes)
+    try:
+        undisturbed(call)
+    except KeyboardInterrupt:  # at just this moment; if it began at all, it is done by now
+        undisturbed(call)
+        raise
+
+
+def _remove(engine: Engine, names: Sequence[str], volumes: Sequence[str]) -> None:
     from docker.errors import APIError, DockerException
     from requests.exceptions import RequestException
 
-    with suppress(APIError, DockerException, RequestException, OSError):
-        engine.client.api.remove_container(name, force=True, v=True)
+    for name in names:
+        with suppress(APIError, DockerException, RequestException, OSError):
+            engine.client.api.remove_container(name, force=True, v=True)
+    for name in volumes:
+        with suppress(APIError, DockerException, RequestException, OSError):
+            engine.client.api.remove_volume(name, force=True)
 
 
 def tidy(engine: Engine, is_live: Callable[[str], bool]) -> None:
-    """Remove containers whose client was killed: of this machine, and old ones of any."""
-    from docker.errors import APIError
+    """Remove containers and volumes whose client was killed: of this machine, and old ones of any."""
+    filters = {"label": f"{LABEL}.owner"}
+
+    def is_over(one: Mapping[str, Any], made: float) -> bool:
+        found = one.get("Labels") or {}
+        if found.get(f"{LABEL}.machine") == engine.machine:
+            return not is_live(found.get(f"{LABEL}.owner", ""))
+        serves = found.get(f"{LABEL}.role") == "function" and one.get("State") == "running"  # as long as its client
+        return not serves and time.time() - made > ABANDONED
 
     with engine.talking(Unfit):
-        found = engine.client.api.containers(all=True, filters={"label": f"{LABEL}.role=builder"})
-    for one in found:
-        labels = one.get("Labels") or {}
-        ours = labels.get(f"{LABEL}.machine") == engine.machine
-        if (ours and not is_live(labels.get(f"{LABEL}.owner", ""))) or time.time() - one["Created"] > ABANDONED:
-            with suppress(APIError):  # somebody else does it
-                engine.client.api.remove_container(one["Id"], force=True, v=True)
+        containers = engine.client.api.containers(all=True, filters=filters)
+        volumes = engine.client.api.volumes(filters=filters).get("Volumes") or []
+    remove(
+        engine,
+        [str(one["Id"]) for one in containers if is_over(one, one["Created"])],
+        [str(one["Name"]) for one in volumes if is_over(one, _time(str(one.get("CreatedAt", ""))))],
+    )
+
+
+def _time(text: str) -> float:
+    """Seconds since 1970; of what says no time: now."""
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except ValueError:
+        return time.time()

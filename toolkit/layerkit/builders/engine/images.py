@@ -105,6 +105,15 @@ def _remove(engine: Engine, image: str) -> None:
         engine.client.images.remove(image)
 
 
+def remove_others(engine: Engine, label: str, kept: str) -> None:
+    """Remove the images with this label, but for one."""
+    with engine.talking(Unfit):
+        found = [str(image.id) for image in engine.client.images.list(filters={"label": label})]
+    for image in found:
+        if image != kept:
+            _remove(engine, image)
+
+
 def facts(engine: Engine, reference: str) -> Mapping[str, Any]:
     """What the engine knows of an image; nothing when it is not there."""
     from docker.errors import ImageNotFound
@@ -114,6 +123,11 @@ def facts(engine: Engine, reference: str) -> Mapping[str, Any]:
             return dict(engine.client.images.get(reference).attrs)
         except ImageNotFound:
             return {}
+
+
+def fits(engine: Engine, reference: str, machine: str) -> bool:
+    """Whether the engine has this image, for this machine's architecture."""
+    return platform(facts(engine, reference)) == PLATFORMS[machine]
 
 
 def platform(facts: Mapping[str, Any]) -> str:
