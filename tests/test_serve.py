@@ -594,9 +594,9 @@ def test_a_failure_and_its_reason(hello: Project) -> None:
     ("answer", "reason"),
     [
         ({"statusCode": "many"}, "statusCode 'many'"),
-        ({"statusCode": 101}, "status 101 only announces an answer (RFC 9110, 15.2)"),
+        ({"statusCode": 101}, "101 is no status of an answer: it announces one (RFC 9110, 15.2)"),
         ({"statusCode": 200, "headers": {"a b": "c"}}, "'a b' is no name of a header"),
-        ({"statusCode": 200, "body": "\ud800"}, "the answer cannot be read: 'utf-8' codec can't encode"),
+        ({"statusCode": 200, "body": "\ud800"}, "the answer is no JSON that can be read: 'utf-8' codec can't encode"),
         ({"statusCode": 200, "seconds": 31.0}, "http-api waits 30 s for a function, and no longer"),
     ],
 )
