@@ -24,9 +24,10 @@ def main() -> None:
     theirs = f"{runtime}/bootstrap.py"
     if os.path.exists(theirs):
         import runpy
+        import site
 
+        site.main()  # which Lambda starts Python with
         _listen(word)
-
         sys.argv = [theirs]
         runpy.run_path(theirs, run_name="__main__")
         return
@@ -50,10 +51,13 @@ def main() -> None:
 
 
 def _listen(word: int) -> None:
-    """Tell of the import that the client begins with, if it fails; nothing else is changed."""
+    """Tell of the handler's import, which the client makes, if it fails; nothing else is changed."""
     real = importlib.import_module
+    handler = os.environ["_HANDLER"].rpartition(".")[0].replace("/", ".")
 
     def import_module(name: str, package: "str | None" = None) -> object:
+        if name != handler:
+            return real(name, package)
         importlib.import_module = real
         try:
             return real(name, package)
