@@ -143,12 +143,17 @@ def test_what_is_not_built(project: Path, tmp_path: Path) -> None:
 def test_a_zip_that_is_older_than_its_source(project: Path) -> None:
     source = project / "layers/helpers/helpers.py"
     assert chosen.choose(request(project)).warnings == ()
-    before = source.stat()
-    os.utime(source, (time.time() + 60, time.time() + 60))
+    before, text = source.stat(), source.read_text()
+    later = (time.time() + 60, time.time() + 60)
     try:
+        os.utime(source, later)
+        assert chosen.choose(request(project)).warnings == ()  # touched, and as it was
+        source.write_text("VALUE = 3\n")
+        os.utime(source, later)
         [warning] = chosen.choose(request(project)).warnings
         assert warning.endswith("is older than the source of the layer 'helpers': layerkit build helpers")
     finally:
+        source.write_text(text)
         os.utime(source, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 

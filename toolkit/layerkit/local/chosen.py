@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from layerkit.errors import ConfigError, ContentError
 from layerkit.local.nouns import Runnable
 from layerkit.local.request import RunRequest
 from layerkit.model import Function, LayersFile, Target
-from layerkit.sandbox.unpacking import source_files
+from layerkit.sandbox.unpacking import opened, source_files
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,5 +84,13 @@ def _older(project: LayersFile, runnable: Runnable) -> Iterator[str]:
     for key, zip_file in zip(runnable.function.layers, runnable.zips, strict=True):
         source = project.layers[key].source
         newest = max((file.stat().st_mtime for _, file, _ in source_files(source)), default=0.0)
-        if newest > zip_file.stat().st_mtime:
+        if newest > zip_file.stat().st_mtime and _differs(source, zip_file):
             yield f"{zip_file.name} is older than the source of the layer {key!r}: layerkit build {key}"
+
+
+def _differs(source: Path | None, zip_file: Path) -> bool:
+    """Whether a module of the source is another one in the zip; one that has bytecode alone there is taken as such."""
+    with opened(zip_file) as archive:
+        packed = {info.filename: info.CRC for info in archive.infolist()}
+    modules = [(path, file) for path, file, _ in source_files(source) if path.endswith(".py")]
+    return any(packed.get(f"python/{path}") != zlib.crc32(file.read_bytes()) for path, file in modules)

@@ -103,7 +103,7 @@ class Containers:
         """What differs from Lambda there."""
         if not image.own:
             yield "Python and the system's libraries are those of the build image, not the runtime's"
-            yield lent.told(self.lent)
+            yield lent.told(["boto3"])  # and what it needs
         if emulated:
             seconds = runnable.function.timeout
             yield f"emulated: the timeout of {seconds} s is {seconds * PATIENCE} s here, memory is not limited"

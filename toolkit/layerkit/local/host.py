@@ -56,6 +56,7 @@ class Host(Machine):
 
     def unlike(self, target: Target) -> Iterator[str]:
         yield from super().unlike(target)
+        yield lent.told(["boto3"])  # and what it needs
         yield "the memory is looked at, not limited; the processor is not shared as memory would have it"
 
     def _isolated(
