@@ -13,7 +13,7 @@ from layerkit.errors import ConfigError, ContentError
 from layerkit.local.nouns import Runnable
 from layerkit.local.request import RunRequest
 from layerkit.model import Function, LayersFile, Target
-from layerkit.sandbox.unpacking import opened, source_files
+from layerkit.sandbox.unpacking import Refused, opened, source_files
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,8 +89,11 @@ def _older(project: LayersFile, runnable: Runnable) -> Iterator[str]:
 
 
 def _differs(source: Path | None, zip_file: Path) -> bool:
-    """Whether a module of the source is another one in the zip; one that has bytecode alone there is taken as such."""
-    with opened(zip_file) as archive:
-        packed = {info.filename: info.CRC for info in archive.infolist()}
+    """Whether a module of the source is another one in the zip, or has bytecode alone there."""
+    try:
+        with opened(zip_file) as archive:
+            packed = {info.filename: info.CRC for info in archive.infolist()}
+    except Refused:  # which is told where it is unpacked
+        return False
     modules = [(path, file) for path, file, _ in source_files(source) if path.endswith(".py")]
     return any(packed.get(f"python/{path}") != zlib.crc32(file.read_bytes()) for path, file in modules)
