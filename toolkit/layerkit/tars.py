@@ -71,3 +71,16 @@ class _Chunks(io.RawIOBase):
         buffer[:count] = self.rest[:count]
         self.rest = self.rest[count:]
         return count
+
+
+def add(tar: tarfile.TarFile, name: str, data: bytes | None, mode: int, link: str = "", seconds: int = 0) -> None:
+    """A file; without data a folder, or a symbolic link."""
+    member = tarfile.TarInfo(name)
+    member.mode, member.mtime = mode, seconds
+    if data is None:
+        member.type = tarfile.SYMTYPE if link else tarfile.DIRTYPE
+        member.linkname = link
+        tar.addfile(member)
+    else:
+        member.size = len(data)
+        tar.addfile(member, io.BytesIO(data))

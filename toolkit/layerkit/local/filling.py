@@ -5,7 +5,6 @@ Everything in them is root's, and the modes are the zips' own, whoever runs laye
 
 from __future__ import annotations
 
-import io
 import tarfile
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -15,6 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from layerkit.files import disk_errors
 from layerkit.sandbox.unpacking import FOLDER, Member, content, opened, read, source_files
+from layerkit.tars import add
 
 IMAGES = frozenset(("etc", "var"))  # folders that every image has
 
@@ -87,17 +87,4 @@ def whole(files: Mapping[str, bytes | Path], to: Path) -> None:
                     made.add(str(parent))
                     add(tar, str(parent), None, FOLDER)
             data = given if isinstance(given, bytes) else given.read_bytes()
-            add(tar, path, data, 0o644, time=0 if isinstance(given, bytes) else int(given.stat().st_mtime))
-
-
-def add(tar: tarfile.TarFile, name: str, data: bytes | None, mode: int, link: str = "", time: int = 0) -> None:
-    """A file; without data a folder, or a symbolic link."""
-    member = tarfile.TarInfo(name)
-    member.mode, member.mtime = mode, time
-    if data is None:
-        member.type = tarfile.SYMTYPE if link else tarfile.DIRTYPE
-        member.linkname = link
-        tar.addfile(member)
-    else:
-        member.size = len(data)
-        tar.addfile(member, io.BytesIO(data))
+            add(tar, path, data, 0o644, seconds=0 if isinstance(given, bytes) else int(given.stat().st_mtime))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from layerkit.model import Target
 from layerkit.sandbox.surroundings import PASSWD, TOP, NotHere
 from layerkit.sandbox.unpacking import FOLDER, content, opened, read, source_files
+from layerkit.tars import add
 from layerkit.verify.imports import place
 from layerkit.verify.imports.outcomes import Task
 from layerkit.verify.imports.place import Ran
@@ -117,48 +118,36 @@ def _archive(tasks: Sequence[Task], lent: Mapping[str, Path], token: str, limit:
         listed = []
         for number, task in enumerate(tasks):
             folder = f"{IN}/task{number}"
-            _add(tar, folder, None, FOLDER)
+            add(tar, folder, None, FOLDER)
             for path, file, mode in source_files(task.source):
-                _add(tar, f"{folder}/{path}", file.read_bytes(), mode)
+                add(tar, f"{folder}/{path}", file.read_bytes(), mode)
             opt = [(f"{TOP}/zips/{index}", modes[index]) for index in map(zips.index, task.zips)]
             listed.append({"opt": opt, "task": f"/{folder}", **place.described(task)})
         for lent_path in lent.values():
             for file in sorted(lent_path.rglob("*")) if lent_path.is_dir() else [lent_path]:
                 if file.is_file() and "__pycache__" not in file.parts:
-                    _add(
+                    add(
                         tar, f"{IN}/runtime/{file.relative_to(lent_path.parent).as_posix()}", file.read_bytes(), 0o644
                     )
         spec = place.spec(
             tasks[0].target, listed, token, limit, runtime=f"{TOP}/runtime", own=("/var/lang",), merge=TOP
         )
-        _add(tar, f"{IN}/spec.json", spec, 0o600)
+        add(tar, f"{IN}/spec.json", spec, 0o600)
         for name, data in place.scripts().items():
-            _add(tar, f"{IN}/{name}", data, 0o644)
-        _add(tar, "etc/passwd", PASSWD, 0o644)
+            add(tar, f"{IN}/{name}", data, 0o644)
+        add(tar, "etc/passwd", PASSWD, 0o644)
     return stream.getvalue()
-
-
-def _add(tar: tarfile.TarFile, name: str, data: bytes | None, mode: int, link: str = "") -> None:
-    member = tarfile.TarInfo(name)
-    member.mode = mode
-    if data is None:
-        member.type = tarfile.SYMTYPE if link else tarfile.DIRTYPE
-        member.linkname = link
-        tar.addfile(member)
-    else:
-        member.size = len(data)
-        tar.addfile(member, io.BytesIO(data))
 
 
 def _add_zip(tar: tarfile.TarFile, name: str, file: Path) -> dict[str, int]:
     """The modes that its folders are to have in the end."""
     with opened(file) as archive:
         found = content(archive)
-        _add(tar, name, None, FOLDER)
+        add(tar, name, None, FOLDER)
         for path in sorted(found.folders):
-            _add(tar, f"{name}/{path}", None, FOLDER)
+            add(tar, f"{name}/{path}", None, FOLDER)
         for member in found.files:
-            _add(tar, f"{name}/{member.path}", read(archive, member.info), member.mode)
+            add(tar, f"{name}/{member.path}", read(archive, member.info), member.mode)
         for member in found.links:
-            _add(tar, f"{name}/{member.path}", None, 0o777, member.link)
+            add(tar, f"{name}/{member.path}", None, 0o777, member.link)
     return found.folders
