@@ -283,7 +283,10 @@ def test_a_module_of_nobody(project: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["f", "--event", "-", "--request", "GET /"], "not both --event and --request"),
+        (["f", "--event", "-", "--request", "GET /"], "--event stands alone"),
+        (["f", "--event", "-", "--front", "rest"], "--event stands alone"),
+        (["f", "--event", "-", "--data", "x"], "--event stands alone"),
+        (["f", "--event", "/not/there"], "/not/there: No such file"),
         (["f", "--env", "=x"], "write NAME=VALUE"),
         (["f", "--env", "NOT_SET_ANYWHERE"], "write NAME=VALUE"),
         (["f", "--data", "@/not/there"], "/not/there: No such file"),
@@ -302,6 +305,10 @@ def test_what_the_command_line_refuses(tmp_path: Path, arguments: list[str], wor
     ("arguments", "text", "words"),
     [
         (["--event", "-"], "{no json", "--event: is not JSON, which an event is"),
+        (["--event", "-"], "", "--event: is not JSON, which an event is"),  # of a program that failed before
+        (["--event", "-"], "NaN", "--event: is not JSON, which an event is"),
+        (["--event", "-"], "[" * 100_000, "--event: is not JSON, which an event is"),
+        (["--event", "-"], f'"{"x" * 6_300_000}"', "--event: has 6300002 bytes; Lambda takes"),
         (["--request", "GET http://elsewhere/x"], "", "elsewhere"),
         (["--header", "nothing"], "", "--header: there is no colon in 'nothing'"),
     ],
@@ -310,6 +317,28 @@ def test_events_and_requests_that_are_none(project: Path, arguments: list[str], 
     done = invoked(project, "f", *arguments, text=text)
     assert done.returncode == 3, done.stderr
     assert words in done.stderr
+
+
+@pytest.mark.integration
+def test_bytes_that_are_no_text(project: Path, tmp_path: Path) -> None:
+    (tmp_path / "event").write_bytes(b'"\xff"')
+    done = invoked(project, "f", "--event", str(tmp_path / "event"))
+    assert done.returncode == 3
+    assert "--event: is not JSON, which an event is" in done.stderr
+    found = as_json(project, "f", "--request", "POST /", "--data", os.fsdecode(b"\xff"))
+    assert json.loads(found["response"]["body"])["event"]["body"]
+
+
+@pytest.mark.integration
+def test_a_file_of_the_source_that_may_not_be_read(project: Path) -> None:
+    closed = project / "src/closed.py"
+    closed.symlink_to("/proc/self/mem")  # which root may not read, either
+    try:
+        done = invoked(project, "f")
+    finally:
+        closed.unlink()
+    assert done.returncode == 9
+    assert "closed.py: cannot be read" in done.stderr
 
 
 @pytest.mark.integration
@@ -345,6 +374,15 @@ def told(**fields: Any) -> Told:
         "invocation": Invocation(request_id="1", payload="{}", seconds=0.0034, memory=35 * 1024 * 1024),
     }  # fmt: skip
     return Told(**(given | fields))
+
+
+@pytest.mark.parametrize("payload", ["abc", "NaN", '{"x": Infinity}', "[" * 100_000])
+def test_an_answer_that_is_no_json(payload: str) -> None:
+    """A handler may return bytes, which the runtime's client sends as they are."""
+    answer = told(invocation=Invocation(request_id="1", payload=payload))
+    assert report.as_text(answer) == payload
+    found = json.loads(json.dumps(report.as_json(answer), allow_nan=False))
+    assert (found["payload"], found["payload_text"]) == (None, payload)
 
 
 def test_figures() -> None:

@@ -8,10 +8,11 @@ import os
 import platform
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from textwrap import dedent
@@ -118,7 +119,10 @@ SURROUNDINGS = """
     def handler(event, context):
         return {
             "path": sys.path, "user": [os.getuid(), os.getgid()], "groups": os.getgroups(), "folder": os.getcwd(),
-            "writes": {path: attempt(path) for path in ("/opt/x", "/var/task/x", "/x", "/tmp/x", "/var/runtime/x")},
+            "writes": {
+                path: attempt(path)
+                for path in ("/opt/x", "/var/task/x", "/x", "/tmp/layerkit-test-host", "/var/runtime/x")
+            },
             "homes": [path for path in ("/root", "/home", "/dev/shm", "/mnt", "/srv") if os.path.exists(path)],
             "variables": dict(os.environ), "context": [
                 context.function_name, context.memory_limit_in_mb, context.invoked_function_arn,
@@ -148,7 +152,7 @@ def test_a_namespace_is_as_lambda_is(cache: Cache, tmp_path: Path) -> None:
     assert found["groups"] == []
     assert found["folder"] == "/var/task"
     closed = dict.fromkeys(("/opt/x", "/var/task/x", "/x", "/var/runtime/x"), "Read-only file system")
-    assert found["writes"] == closed | {"/tmp/x": None}
+    assert found["writes"] == closed | {"/tmp/layerkit-test-host": None}
     assert found["homes"] == []
     assert found["context"][:3] == ["f", "512", "arn:aws:lambda:eu-west-1:123456789012:function:f"]
     assert found["context"][3:] == [True, "/aws/lambda/f"]
@@ -173,6 +177,7 @@ def test_without_isolation_it_runs_and_says_so(cache: Cache, tmp_path: Path) -> 
     assert isinstance(found, dict)
     if os.geteuid() == 0:
         assert found["user"] == [993, 990]
+    Path("/tmp/layerkit-test-host").unlink()  # it is this machine's
     task, opt_site, opt, *_ = found["path"]
     assert (Path(task).name, Path(opt).parts[-2:]) == ("task", ("opt", "python"))
     assert opt_site.startswith(opt)
@@ -292,6 +297,34 @@ def test_layers_for_another_machine_are_told_of(cache: Cache, tmp_path: Path) ->
     with host.open(wanted, print) as environment:
         assert asked(environment) == 1
         assert f"the machine is {platform.machine()}, not {other.machine}" in environment.unlike[0]
+
+
+def test_nobody_else_gets_its_events(cache: Cache, tmp_path: Path) -> None:
+    """The Runtime API is on this machine's loopback, and another user's `next` would be an answer with the event."""
+    if not can_mount():
+        absent("root", "a mount namespace of one's own needs root")
+    code = "import os\ndef handler(event, context): return os.environ['AWS_LAMBDA_RUNTIME_API']"
+    with Host(cache).open(runnable(tmp_path, code), print) as environment:
+        host, port = str(asked(environment)).split(":")
+        with socket.create_connection((host, int(port))) as handle:
+            with suppress(OSError):  # it may be closed by now
+                handle.sendall(b"GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\n\r\n")
+            with suppress(ConnectionResetError):
+                assert handle.recv(100) == b""
+        assert asked(environment) == f"{host}:{port}"
+
+
+def test_a_daemon_of_a_makeshift_ends_with_it(cache: Cache, tmp_path: Path) -> None:
+    code = """
+        import subprocess
+        def handler(event, context):
+            return subprocess.Popen(["sleep", "612"], start_new_session=True).pid
+    """
+    host = makeshift(cache)
+    with host.open(replace(runnable(tmp_path, code), target=fitting(host)), print) as environment:
+        pid = int(str(asked(environment)))
+        assert is_alive(pid)
+    wait_for(lambda: not is_alive(pid))
 
 
 # --- which place ----------------------------------------------------------------------------------------------

@@ -65,8 +65,8 @@ def start(tmp_path: Path) -> Iterator[Start]:
             stream = stack.enter_context(pipes([sys.executable, *FLAGS, str(PROGRAM)], folder / "noise"))
             given = {
                 "command": [python, "-u", str(folder / "function.py"), "{word}"], "environment": variables,
-                "folder": str(folder), "user": None, "memory": memory, "timeout": timeout, "init": init,
-                "arn": "arn:aws:lambda:us-east-1:123456789012:function:f",
+                "folder": str(folder), "user": None, "alone": False, "memory": memory, "timeout": timeout,
+                "init": init, "arn": "arn:aws:lambda:us-east-1:123456789012:function:f",
             }  # fmt: skip
             return Session(stream, given, heard.append, where="here")
 
@@ -272,6 +272,7 @@ def _child(session: Session) -> int:
         ("os._exit(0)", "Runtime exited without providing a reason"),
         ("os.kill(os.getpid(), 9)", "Runtime exited with error: signal: killed"),
         ("os.kill(os.getpid(), 11)", "Runtime exited with error: signal: segmentation fault"),
+        ("os.kill(os.getpid(), 40)", "Runtime exited with error: signal: signal 40"),
     ],
 )
 def test_a_process_that_ends_in_an_event(start: Start, how: str, told: str) -> None:
@@ -392,6 +393,72 @@ def test_variables_and_standard_input(start: Start) -> None:
     assert session.invoke("1").payload == '[["AWS_LAMBDA_RUNTIME_API", "LC_CTYPE", "NAME"], ""]'
 
 
+def test_what_it_starts_is_stopped_and_ended_with_it(start: Start) -> None:
+    """Also in a session of its own, which a daemon makes for itself."""
+    session = start("""
+        child = subprocess.Popen(["sleep", "600"], start_new_session=True)
+        while True:
+            request_id, event, _ = take()
+            give(request_id, child.pid)
+            if event == "end":
+                os._exit(0)
+    """)
+    pid = int(session.invoke("1").payload)
+    state = Path(f"/proc/{pid}/stat")
+    wait_for(lambda: state.read_text().rpartition(")")[2].split()[0] == "T")
+    session.invoke('"end"')
+    assert session.invoke("1").init  # another process, and another child
+    assert not is_alive(pid)
+
+
+def test_the_memory_of_what_it_starts_counts(start: Start) -> None:
+    session = start("""
+        request_id, event, _ = take()
+        subprocess.run([sys.executable, "-c", "import time; x = b'x' * 200_000_000; time.sleep(600)"])
+    """, memory=120 * 1024 * 1024)  # fmt: skip
+    killed = session.invoke("1")
+    assert killed.failure
+    assert killed.failure.message.endswith("Runtime exited with error: signal: killed")
+    assert killed.memory > 120 * 1024 * 1024
+
+
+def test_a_fork_shares_the_memory_of_its_parent(start: Start) -> None:
+    session = start("""
+        kept = b"x" * 60_000_000
+        request_id, event, _ = take()
+        pids = [os.fork() for _ in range(2)]
+        if 0 in pids:
+            time.sleep(0.5)
+            os._exit(0)
+        time.sleep(0.5)
+        give(request_id, event)
+        take()
+    """, memory=120 * 1024 * 1024)  # fmt: skip
+    assert session.invoke("1").payload == "1"
+
+
+def test_what_is_no_call_ends_its_connection_alone(start: Start) -> None:
+    session = start(r"""
+        import socket
+        host, port = os.environ["AWS_LAMBDA_RUNTIME_API"].split(":")
+        def said(data):
+            with socket.create_connection((host, int(port))) as handle:
+                try:
+                    handle.sendall(data)
+                    return handle.recv(100).decode()
+                except ConnectionError:
+                    return ""
+        while True:
+            request_id, event, _ = take()
+            strange = [b"x\r\n\r\n", b"GET / HTTP/1.1\r\nContent-Length: abc\r\n\r\n", b"\xff" * 10 + b"\r\n\r\n"]
+            next = b"GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\n\r\n"
+            give(request_id, [said(data) for data in (*strange, next)])
+    """)
+    answer = session.invoke("1")
+    assert answer.payload == '["", "", "", ""]', answer
+    assert session.invoke("2").payload == '["", "", "", ""]'
+
+
 # --- the end --------------------------------------------------------------------------------------------------
 
 
@@ -406,7 +473,8 @@ def test_the_end_of_its_input_is_the_end_of_all(tmp_path: Path, phase: str) -> N
         given = {
             "command": [sys.executable, "-u", str(tmp_path / "function.py")],
             "environment": {"PATH": os.environ["PATH"]},
-            "folder": str(tmp_path), "user": None, "memory": 0, "timeout": 600, "init": 600, "arn": "",
+            "folder": str(tmp_path), "user": None, "alone": False, "memory": 0, "timeout": 600, "init": 600,
+            "arn": "",
         }  # fmt: skip
         session = Session(stream, given, heard.append, where="here")
         if phase != "init":

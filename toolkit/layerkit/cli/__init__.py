@@ -37,6 +37,8 @@ def _interrupt(*_: object) -> NoReturn:
 def main() -> NoReturn:
     """The console script."""
     signal.signal(signal.SIGTERM, _interrupt)
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:  # a closed terminal; under nohup it is ignored
+        signal.signal(signal.SIGHUP, _interrupt)
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # as standard error does: names of files may be anything
     try:

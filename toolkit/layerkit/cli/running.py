@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from layerkit.cli.base import file_option, output_folder, output_options, session
 
@@ -42,7 +43,7 @@ def front_option(command: F) -> F:
 
 @click.command()
 @click.argument("function")
-@click.option("--event", type=click.File("r", encoding="utf-8"), metavar="FILE|-", help="The event, as JSON.")
+@click.option("--event", metavar="FILE|-", help="The event, as JSON.")
 @click.option("--request", "http", default="/", metavar="'METHOD /PATH'",
               help="An HTTP request that the front makes the event of; default: GET /.")  # fmt: skip
 @click.option("--header", "-H", "headers", multiple=True, metavar="'NAME: VALUE'", help="Of the request; repeatable.")
@@ -59,9 +60,9 @@ def front_option(command: F) -> F:
 @file_option
 @output_options
 def invoke(
-    function: str, event: Any, http: str, headers: tuple[str, ...], data: str, front: str, variables: tuple[str, ...],
-    place: str, architecture: str | None, runtime: str, network: str, output: Path, file: Path, as_json: bool,
-    quiet: bool,
+    function: str, event: str | None, http: str, headers: tuple[str, ...], data: str, front: str,
+    variables: tuple[str, ...], place: str, architecture: str | None, runtime: str, network: str, output: Path,
+    file: Path, as_json: bool, quiet: bool,
 ) -> None:  # fmt: skip
     """Run a declared function once, with its layers' zips, as Lambda would.
 
@@ -73,15 +74,17 @@ def invoke(
     from layerkit.local import report
     from layerkit.local.request import InvokeRequest, RunRequest, place_of
 
-    if event and click.get_current_context().get_parameter_source("http") != click.core.ParameterSource.DEFAULT:
-        raise click.UsageError("an event, or a request to make one of: not both --event and --request")
+    given = click.get_current_context().get_parameter_source
+    of_requests = [name for name in ("http", "headers", "data", "front") if given(name) != ParameterSource.DEFAULT]
+    if event is not None and of_requests:
+        raise click.UsageError("an event, or a request to make one of: --event stands alone")
     run = RunRequest(
         file=file, output=output, function=function, runtime=runtime, architecture=architecture or "",
         variables=_variables(variables), place=place_of(place), network=network,
     )  # fmt: skip
     request = InvokeRequest(
         run=run,
-        event=event.read() if event else "",
+        event=None if event is None else _read(event),
         http=http,
         headers=headers,
         body=_body(data),
@@ -131,9 +134,14 @@ def _variables(given: tuple[str, ...]) -> dict[str, str]:
 
 
 def _body(given: str) -> bytes:
-    if not given.startswith("@"):
-        return given.encode()
+    return _read(given[1:]) if given.startswith("@") else os.fsencode(given)
+
+
+def _read(name: str) -> bytes:
+    """A file, or standard input."""
+    if name == "-" and sys.stdin is None:
+        raise click.BadParameter("standard input is closed")
     try:
-        return Path(given[1:]).read_bytes()
+        return sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
     except OSError as error:
-        raise click.BadParameter(f"{given[1:]}: {error.strerror}") from None
+        raise click.BadParameter(f"{name}: {error.strerror}") from None

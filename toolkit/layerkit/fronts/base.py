@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from layerkit.fronts.nouns import EVENT_LIMIT, LAMBDA_LIMIT, Event, Refused, Request, Response, Setup, Trouble
-from layerkit.fronts.parts import TOKEN, line_of, on_the_wire, text_of
+from layerkit.fronts.parts import TOKEN, line_of, on_the_wire, strict_json, text_of
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class Front:
         if size > self.limit:
             raise self._refuse(f"the front's limit is {self.limit} bytes, not {size}")
         try:
-            answer = json.loads(payload, parse_constant=_no_number)
+            answer = strict_json(payload)
             response = self._response(answer, payload, request)
         except (ValueError, RecursionError) as error:  # no JSON, half a character, or very deep
             raise self._refuse(f"the answer is no JSON that can be read: {error}") from None
@@ -176,7 +176,3 @@ _BREAK = re.compile(r"[\r\n\0]")
 def _size(text: str) -> int:
     """Bytes of UTF-8."""
     return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
-
-
-def _no_number(name: str) -> Any:
-    raise ValueError(f"{name} is none of its numbers")

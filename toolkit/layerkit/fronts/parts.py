@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import re
 from base64 import b64encode
 from collections.abc import Iterable
+from typing import Any
 
 from layerkit.fronts.nouns import Request, Response
 
 TEXTUAL = ("application/json", "application/javascript", "application/xml")
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
 _BODILESS = (204, 304)
+
+
+def strict_json(text: str) -> Any:
+    """What it says.  Raises ValueError for what is no JSON, such as NaN, and RecursionError for what is too deep."""
+    return json.loads(text, parse_constant=_no_number)
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is none of its numbers")
 
 
 def text_of(value: str) -> str:

@@ -45,6 +45,17 @@ class Connection:
             self.handle.sendall(head.encode("latin-1") + b"\r\n" + body)
 
 
+def user_of(handle: socket.socket) -> "int | None":
+    """Whose the other end of a connection over loopback is; None where it cannot be known.  Source: proc(5)."""
+    here, there = (f"0100007F:{port:04X}" for _, port in (handle.getsockname(), handle.getpeername()))
+    try:
+        with open("/proc/net/tcp", encoding="ascii") as file:
+            lines = [line.split() for line in file]
+    except OSError:
+        return None
+    return next((int(words[7]) for words in lines if words[1:3] == [there, here]), None)
+
+
 def report_of(body: bytes) -> "dict[str, Any]":
     try:
         found = json.loads(body)

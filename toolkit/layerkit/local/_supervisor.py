@@ -19,12 +19,12 @@ TYPE_CHECKING = False  # not from typing
 if TYPE_CHECKING:
     from typing import Any
 
-    from layerkit.local._calls import Connection, report_of
-    from layerkit.local._child import CHUNK, Child, read, signal_name
+    from layerkit.local._calls import Connection, report_of, user_of
+    from layerkit.local._child import CHUNK, Child, guard, read, reaped, signal_name
 else:
     sys.path[:0] = [os.path.dirname(os.path.abspath(__file__))]  # they stand beside this file
-    from _calls import Connection, report_of
-    from _child import CHUNK, Child, read, signal_name
+    from _calls import Connection, report_of, user_of
+    from _child import CHUNK, Child, guard, read, reaped, signal_name
 
 PREFIX = "/2018-06-01/runtime/"
 LIMIT = 6_291_556  # bytes of an answer: "Function.ResponseSizeTooLarge"
@@ -44,6 +44,7 @@ class Supervisor:
         self.report: dict[str, Any] | None = None  # of an init that failed
         self.deadline = 0.0
         self.ended = False
+        self.user = spec["user"][0] if spec["user"] else os.getuid()
         self.wake, self.waker = os.pipe()  # a child's end wakes the loop
         for handle in (0, self.wake, self.waker):
             os.set_blocking(handle, False)
@@ -71,12 +72,11 @@ class Supervisor:
         if handle == 0:
             self.read_events()
         elif handle == self.listener.fileno():
-            accepted, _ = self.listener.accept()
-            self.connections[accepted.fileno()] = Connection(accepted)
+            self.accept()
         elif handle == self.wake:
             read(self.wake)
         elif handle in self.connections:
-            self.read_call(self.connections[handle])
+            self.heard(self.connections[handle])
         else:
             self.tell_log()
 
@@ -85,7 +85,7 @@ class Supervisor:
         child = self.child
         if not child:
             return
-        pid, status = os.waitpid(child.pid, os.WNOHANG)
+        pid, status = reaped(child.pid)
         if pid:
             self.child_ended(os.waitstatus_to_exitcode(status))
         elif self.phase in ("init", "busy"):
@@ -182,16 +182,35 @@ class Supervisor:
 
     # -- the Runtime API
 
-    def read_call(self, connection: Connection) -> None:
+    def accept(self) -> None:
+        """Whatever listens on loopback is in everybody's reach: only the function's user is listened to."""
         try:
-            chunk = connection.handle.recv(CHUNK)
-        except OSError:
-            chunk = b""
+            accepted, _ = self.listener.accept()
+            whose = user_of(accepted)
+        except OSError:  # it has gone again
+            return
+        if whose in (None, self.user):
+            self.connections[accepted.fileno()] = Connection(accepted)
+        else:
+            accepted.close()
+
+    def heard(self, connection: Connection) -> None:
+        """What is no call of a runtime's client ends its connection, and nothing else."""
+        try:
+            self.read_call(connection)
+        except (ValueError, OSError):
+            self.drop(connection)
+
+    def drop(self, connection: Connection) -> None:
+        self.connections.pop(connection.handle.fileno(), None)
+        connection.handle.close()
+        if self.asking is connection:
+            self.asking = None
+
+    def read_call(self, connection: Connection) -> None:
+        chunk = connection.handle.recv(CHUNK)
         if not chunk:
-            del self.connections[connection.handle.fileno()]
-            connection.handle.close()
-            if self.asking is connection:
-                self.asking = None
+            self.drop(connection)
             return
         connection.data += chunk
         while request := connection.request():
@@ -217,8 +236,9 @@ class Supervisor:
             connection.answer("404 Not Found", b"404 page not found")
 
     def asked(self, connection: Connection) -> None:
+        if not self.child or self.phase not in ("init", "after"):
+            raise ValueError("it is not its turn")
         self.asking = connection
-        assert self.child
         if self.phase == "init":
             self.tell_log()
             self.child.look()
@@ -264,8 +284,11 @@ def main() -> None:
             return
         given += chunk
     line, _, rest = given.partition(b"\n")
+    spec = json.loads(line)
+    if not (spec["alone"] and spec["user"]):
+        guard()
     tell(what="started", python=".".join(map(str, sys.version_info[:3])), machine=os.uname().machine)
-    Supervisor(json.loads(line), rest).run()
+    Supervisor(spec, rest).run()
 
 
 if __name__ == "__main__":

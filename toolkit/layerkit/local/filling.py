@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from layerkit.files import disk_errors
-from layerkit.sandbox.unpacking import FOLDER, Member, content, opened, read, source_files
+from layerkit.sandbox.unpacking import FOLDER, Member, content, opened, read, read_source, source_files
 from layerkit.tars import add
 
 IMAGES = frozenset(("etc", "var"))  # folders that every image has
@@ -74,7 +74,7 @@ def task(source: Path | None, to: Path) -> None:
                 if str(parent) not in made:
                     made.add(str(parent))
                     add(tar, str(parent), None, FOLDER)
-            add(tar, path, file.read_bytes(), mode)
+            add(tar, path, read_source(file), mode)
 
 
 def whole(files: Mapping[str, bytes | Path], to: Path) -> None:

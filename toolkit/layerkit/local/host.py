@@ -36,7 +36,8 @@ class Host(Machine):
             raise NotHere("this machine's C library is not glibc, which AWS's runtime client needs")
         assert found.executable
         parts = [path for path in client.here(runnable.target, self.cache).iterdir() if path.name != "bin"]
-        parts += lent.copies().values()
+        copies = lent.copies()
+        parts += copies.values()
         with self.folder() as work:
             folder = work / "function"
             program = {name: resources.files("layerkit.local").joinpath(name).read_bytes() for name in PROGRAM}
@@ -49,14 +50,14 @@ class Host(Machine):
                 given = spec(runnable, user=USER if root else None, python=python, paths=paths, top=top)
                 with pipes(command, work / "noise") as stream:
                     where = f"this machine (CPython {found.release}, {self.kind})"
-                    unlike = tuple(self.unlike(runnable.target))
+                    sdk = [lent.told(["boto3"])] if "boto3" in copies else []  # and what it needs
+                    unlike = (*self.unlike(runnable.target), *sdk)
                     yield Session(stream, given, listen, where=where, unlike=unlike, paths=paths)
             finally:
                 open_up(folder)
 
     def unlike(self, target: Target) -> Iterator[str]:
         yield from super().unlike(target)
-        yield lent.told(["boto3"])  # and what it needs
         yield "the memory is looked at, not limited; the processor is not shared as memory would have it"
 
     def _isolated(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from layerkit import fronts
 from layerkit.errors import ConfigError
+from layerkit.fronts.parts import strict_json
 from layerkit.local import chosen, places
 from layerkit.local.blame import Blame, blame
 from layerkit.local.nouns import Invocation
@@ -38,8 +39,8 @@ def invoke(request: InvokeRequest, cache: Cache, console: Console) -> Told:
     for warning in found.warnings:
         console.warn(warning)
     front = fronts.front(request.front)
-    http = None if request.event else _request(request)
-    event = _event(front, http) if http else _checked(request.event)
+    http = _request(request) if request.event is None else None
+    event = _event(front, http) if http else _checked(request.event or b"")
     with places.opened(places.places(request.run, cache, console), found.runnable, console.log) as environment:
         invocation = environment.invoke(event, http.request_id if http else "")
         where, unlike = environment.where, environment.unlike
@@ -83,10 +84,15 @@ def _event(front: fronts.Front, request: fronts.Request) -> str:
         ) from None
 
 
-def _checked(text: str) -> str:
+def _checked(data: bytes) -> str:
+    if len(data) > fronts.EVENT_LIMIT:
+        raise ConfigError(
+            f"has {len(data)} bytes; Lambda takes an event of at most {fronts.EVENT_LIMIT}", where="--event"
+        )
     try:
-        json.loads(text)
-    except ValueError as error:
+        text = data.decode()
+        strict_json(text)
+    except (ValueError, RecursionError) as error:  # of bytes that are not UTF-8, too
         raise ConfigError("is not JSON, which an event is", where="--event", why=str(error)) from None
     return text
 

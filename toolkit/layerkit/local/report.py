@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from layerkit.console import milliseconds
 from layerkit.errors import FunctionFailed
 from layerkit.fronts import Response
+from layerkit.fronts.parts import strict_json
 from layerkit.local.blame import Blame
 from layerkit.local.invoke import Told
 from layerkit.local.nouns import Failure, Invocation
@@ -41,7 +42,8 @@ def as_text(told: Told) -> str:
         return "\n".join(_response(told.response))
     if told.invocation.failure:
         return ""
-    return json.dumps(json.loads(told.invocation.payload), indent=2, ensure_ascii=False)
+    found, text = _payload(told.invocation)
+    return text or json.dumps(found, indent=2, ensure_ascii=False)
 
 
 def _response(response: Response) -> Iterator[str]:
@@ -98,11 +100,13 @@ def failed(function: str, failure: Failure, blame: Blame | None) -> FunctionFail
 def as_json(told: Told) -> dict[str, Any]:
     """The same for programs: durations in milliseconds, memory in bytes, a body that is no text in base64."""
     invocation, response = told.invocation, told.response
+    payload, text = _payload(invocation)
     return {
         "function": told.function,
         "request_id": invocation.request_id,
         "response": _response_json(response) if response else None,
-        "payload": json.loads(invocation.payload) if invocation.payload else None,
+        "payload": payload,
+        **({"payload_text": text} if text else {}),
         "error": _error_json(told) if invocation.failure or told.refused else None,
         "duration_ms": round(invocation.seconds * 1000, 3),
         "init_ms": round(invocation.init.seconds * 1000, 3) if invocation.init else None,
@@ -111,6 +115,16 @@ def as_json(told: Told) -> dict[str, Any]:
         "where": told.where,
         "unlike_lambda": list(told.unlike),
     }
+
+
+def _payload(invocation: Invocation) -> tuple[Any, str]:
+    """What the handler's answer says; or, where it is no JSON (a handler may return bytes), its text."""
+    if not invocation.payload:
+        return None, ""
+    try:
+        return strict_json(invocation.payload), ""
+    except (ValueError, RecursionError):
+        return None, invocation.payload
 
 
 def _response_json(response: Response) -> dict[str, Any]:

@@ -34,7 +34,7 @@ class InvokeRequest:
     """One event: as JSON, or an HTTP request for a front to make one of."""
 
     run: RunRequest
-    event: str = ""  # JSON; "": the HTTP request
+    event: bytes | None = None  # JSON; None: the HTTP request
     http: str = "/"  # a path alone: GET, or POST with a body
     headers: tuple[str, ...] = ()  # "Name: value"
     body: bytes = b""

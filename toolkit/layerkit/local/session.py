@@ -42,6 +42,7 @@ def spec(
         "environment": variables | dict(runnable.variables),
         "folder": paths.task,
         "user": user,
+        "alone": paths is LAMBDA,  # in a namespace of processes that ends with it
         "memory": function.memory * MEGABYTE if memory else 0,
         "timeout": function.timeout * patience,
         "init": INIT * patience,
@@ -124,7 +125,7 @@ class Session:
                     begun = True
                     self.first.put(told)
                 elif told["what"] == "log":
-                    self._heard(told["text"])
+                    self._heard(str(told.get("text", "")))
                 elif told["what"] in ("ready", "failed"):
                     self._inited(told)
                 else:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import lzma
 import os
-import shutil
 import stat
 import zipfile
 import zlib
@@ -14,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from layerkit import targets
+from layerkit.errors import ContentError
 from layerkit.files import disk_errors
 
 FILE, FOLDER = 0o644, 0o755  # where a zip says nothing
@@ -169,12 +169,22 @@ def source_files(folder: Path | None) -> Iterator[tuple[str, Path, int]]:
                 yield file.relative_to(str(folder)).as_posix(), file, 0o755 if executable else 0o644
 
 
+def read_source(file: Path) -> bytes:
+    """Raises ContentError for a file that may not be read."""
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise ContentError("cannot be read", where=str(file), why=why, cure="check its owner and mode") from None
+
+
 def copy_source(folder: Path | None, into: Path) -> None:
+    """Raises ContentError for a file that may not be read."""
     into.mkdir()
     for path, file, mode in source_files(folder):
         place = into / path
         place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(file, place)
+        place.write_bytes(read_source(file))
         place.chmod(mode)
     for home, _, _ in os.walk(into):
         Path(home).chmod(0o755)

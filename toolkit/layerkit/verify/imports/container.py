@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from layerkit.model import Target
 from layerkit.sandbox.surroundings import PASSWD, TOP, NotHere
-from layerkit.sandbox.unpacking import FOLDER, content, opened, read, source_files
+from layerkit.sandbox.unpacking import FOLDER, content, opened, read, read_source, source_files
 from layerkit.tars import add
 from layerkit.verify.imports import place
 from layerkit.verify.imports.outcomes import Task
@@ -120,7 +120,7 @@ def _archive(tasks: Sequence[Task], lent: Mapping[str, Path], token: str, limit:
             folder = f"{IN}/task{number}"
             add(tar, folder, None, FOLDER)
             for path, file, mode in source_files(task.source):
-                add(tar, f"{folder}/{path}", file.read_bytes(), mode)
+                add(tar, f"{folder}/{path}", read_source(file), mode)
             opt = [(f"{TOP}/zips/{index}", modes[index]) for index in map(zips.index, task.zips)]
             listed.append({"opt": opt, "task": f"/{folder}", **place.described(task)})
         for lent_path in lent.values():
