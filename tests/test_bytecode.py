@@ -189,6 +189,16 @@ def test_an_answer_is_remembered_until_the_program_changes(machine: Path) -> Non
     assert releases(machine) == ["3.7.2"]
 
 
+def test_one_that_did_not_answer_is_asked_again(machine: Path) -> None:
+    """For want of a library, say; its file stays the same when that is mended."""
+    program = machine / "bin/python3.7"
+    fake_python(program, "3.7.1")
+    program.write_text(program.read_text().replace("#!", f"#!/bin/sh\ntest -e {machine}/mended || exit 1\n#!", 1))
+    assert releases(machine) == []
+    (machine / "mended").touch()
+    assert releases(machine) == ["3.7.1"]
+
+
 def test_a_damaged_memory_is_made_again(machine: Path) -> None:
     fake_python(machine / "bin/python3.7", "3.7.1")
     (machine / "cache").mkdir()

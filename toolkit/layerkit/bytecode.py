@@ -50,9 +50,9 @@ def find(minor: str, cache: Path) -> list[Interpreter]:
             continue
         # macOS's launchers and Debian's alternatives change without their path changing
         identity = f"{real}|{stat.st_mtime_ns}|{stat.st_size}"
-        if identity not in known:
-            known[identity] = _ask(real)
-        release = known[identity]
+        release = known.get(identity) or _ask(real)
+        if release:  # one that does not answer may do so another time
+            known[identity] = release
         if release.startswith(f"{minor}."):
             found.setdefault(real, Interpreter(executable=real, release=release))
     if known != memory:
