@@ -15,9 +15,11 @@ from uuid import UUID
 
 import pytest
 
+from layerkit import fronts
 from layerkit.errors import ConfigError, ContentError
 from layerkit.fronts import Response
 from layerkit.local import chosen, report
+from layerkit.local import invoke as local
 from layerkit.local.blame import Blame
 from layerkit.local.invoke import Told
 from layerkit.local.nouns import Failure, Init, Invocation
@@ -374,6 +376,16 @@ def told(**fields: Any) -> Told:
         "invocation": Invocation(request_id="1", payload="{}", seconds=0.0034, memory=35 * 1024 * 1024),
     }  # fmt: skip
     return Told(**(given | fields))
+
+
+def test_a_front_waits_so_long_and_no_longer() -> None:
+    """For the init, too; a load balancer waits as long as the function may take."""
+    slow = Invocation(request_id="1", payload='{"statusCode": 200}', seconds=25, init=Init(seconds=6))
+    request = fronts.Request()
+    response, why = local._response(fronts.front("http-api"), request, slow)
+    assert (response.status, why) == (503, "it waits 30 s for one, and this took 31 s")
+    response, why = local._response(fronts.front("alb"), request, slow)
+    assert (response.status, why) == (200, "")
 
 
 @pytest.mark.parametrize("payload", ["abc", "NaN", '{"x": Infinity}', "[" * 100_000])

@@ -101,6 +101,11 @@ def _response(front: fronts.Front, request: fronts.Request, invocation: Invocati
     """What the client gets, and why the front does not take the answer, if it does not."""
     if invocation.failure:
         return front.failed("function", request), ""
+    waited = invocation.seconds + (invocation.init.seconds if invocation.init else 0)
+    if waited > front.max_seconds:
+        return front.failed(
+            "slow", request
+        ), f"it waits {front.max_seconds:g} s for one, and this took {waited:.0f} s"
     try:
         return front.read(invocation.payload, request), ""
     except fronts.Refused as error:
