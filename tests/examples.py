@@ -34,6 +34,16 @@ DYNALITE = ("dynalite@4.0.0",)
 MACHINE = {"aarch64": "arm64", "arm64": "arm64"}.get(platform.machine(), "x86_64")
 LAYERKIT = (sys.executable, "-m", "layerkit")
 PATIENCE = 120  # seconds until a server that neither answers nor ends is given up
+# Beside an example's Terraform: a plan of it asks AWS for nothing.
+OVERRIDE = """\
+provider "aws" {
+  access_key                  = "testing"
+  secret_key                  = "testing"
+  skip_credentials_validation = true
+  skip_metadata_api_check     = true
+  skip_requesting_account_id  = true
+}
+"""
 # It prints the port it has got; with --port 0 the program of its own takes 4567
 SERVER = """
 const [folder] = process.argv.slice(1);

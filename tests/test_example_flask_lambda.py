@@ -266,22 +266,11 @@ def test_what_is_deployed_is_what_is_run_here(deployed: Path) -> None:
         }
 
 
-OVERRIDE = """\
-provider "aws" {
-  access_key                  = "testing"
-  secret_key                  = "testing"
-  skip_credentials_validation = true
-  skip_metadata_api_check     = true
-  skip_requesting_account_id  = true
-}
-"""
-
-
 @pytest.mark.integration
 def test_terraform_plans_both_sites(deployed: Path, plugins: Path) -> None:
     """Planned, which asks AWS nothing."""
     assert terraform("fmt", "-check", "-diff", "-recursive", cwd=deployed) == ""
-    (deployed / "provider_override.tf").write_text(OVERRIDE)
+    (deployed / "provider_override.tf").write_text(examples.OVERRIDE)
     terraform("init", f"-plugin-dir={plugins}", cwd=deployed)
     assert json.loads(terraform("validate", "-json", cwd=deployed))["diagnostics"] == []
     given = ("-var=region=eu-west-1", f"-var=django_secret_key={SECRET}")
@@ -301,7 +290,7 @@ def test_terraform_plans_both_sites(deployed: Path, plugins: Path) -> None:
 
 @pytest.mark.integration
 def test_terraform_wants_a_real_secret(deployed: Path, plugins: Path) -> None:
-    (deployed / "provider_override.tf").write_text(OVERRIDE)
+    (deployed / "provider_override.tf").write_text(examples.OVERRIDE)
     terraform("init", f"-plugin-dir={plugins}", cwd=deployed)
     with pytest.raises(AssertionError, match="Django wants at least 50 characters"):
         terraform("plan", "-var=django_secret_key=short", cwd=deployed)

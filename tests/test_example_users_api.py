@@ -498,15 +498,6 @@ def test_a_database_that_is_not_there_is_an_answer_before_the_timeout(project: P
 
 FLASK, SHIM = entry(region="eu-west-1", version=3), entry("lambda-wsgi", "eu-west-1", 5)
 PUBLISHED = (entry(), entry("lambda-wsgi"), entry("serverless-wsgi"), FLASK, SHIM)
-OVERRIDE = """\
-provider "aws" {
-  access_key                  = "testing"
-  secret_key                  = "testing"
-  skip_credentials_validation = true
-  skip_metadata_api_check     = true
-  skip_requesting_account_id  = true
-}
-"""
 
 
 @pytest.fixture
@@ -525,7 +516,7 @@ def test_terraform(deployable: examples.Deployable, plugins: Path) -> None:
     said = deployable.follow("layerkit arns --format tfvars", "terraform -chdir=terraform apply")
     assert said == [["terraform", "-chdir=terraform", verb] for verb in ("init", "apply")]
     folder = deployable.folder / "terraform"
-    (folder / "testing_override.tf").write_text(OVERRIDE)
+    (folder / "testing_override.tf").write_text(examples.OVERRIDE)
     tools.terraform("init", f"-plugin-dir={plugins}", cwd=folder)
     assert tools.terraform("fmt", "-check", "-diff", cwd=folder) == ""
     assert json.loads(tools.terraform("validate", "-json", cwd=folder))["diagnostics"] == []
@@ -547,7 +538,7 @@ def test_terraform(deployable: examples.Deployable, plugins: Path) -> None:
 def test_a_region_without_the_layers_is_no_plan(deployable: examples.Deployable, plugins: Path) -> None:
     deployable.follow("layerkit arns --format tfvars", "python3 -m zipfile")
     folder = deployable.folder / "terraform"
-    (folder / "testing_override.tf").write_text(OVERRIDE)
+    (folder / "testing_override.tf").write_text(examples.OVERRIDE)
     tools.terraform("init", f"-plugin-dir={plugins}", cwd=folder)
     with pytest.raises(AssertionError, match=r"(?s)Invalid index.*ap-south-1"):
         tools.terraform("plan", "-no-color", "-var=region=ap-south-1", cwd=folder)
